@@ -30,7 +30,7 @@ async function client(member, settings = {}) {
   made.on('message', (topic, payload) => heard.push({ topic, text: payload.toString() }))
   await new Promise((resolve, reject) => {
     made.once('connect', resolve)
-    made.once('error', reject)
+    made.on('error', reject)
     made.once('close', () => reject(new Error('the member closes the connection')))
   })
   return {
@@ -123,7 +123,7 @@ async function sessions({ members }) {
   return results
 }
 
-/** Does each event of a shared subscription reach one of two consumers on two members? */
+/** Does each event of a shared subscription reach one of two consumers on two members, and the one that is left when the other's member died? */
 async function sharedSubscriptions({ members }) {
   const [first, second, third] = members
   const shared = '$share/collectors/gapcam/dock3/event'
@@ -133,11 +133,18 @@ async function sharedSubscriptions({ members }) {
   for (const one of consumers) granted.push(await one.subscribe(shared))
   const isRefused = granted.some((level) => level > 2)
   const writer = await client(first)
-  for (let i = 0; i < 40; i++) await writer.publish('gapcam/dock3/event', `${i}`)
-  await pause(2000)
-  const each = consumers.map(({ heard }) => heard.length)
+  const publish40 = async () => {
+    for (let i = 0; i < 40; i++) await writer.publish('gapcam/dock3/event', `${i}`)
+    await pause(2000)
+    return consumers.map(({ heard }) => heard.length)
+  }
+  const each = await publish40()
+  await second.kill()
+  await pause(5000)
+  const [, all] = await publish40()
   for (const one of [...consumers, writer]) await one.close()
-  return { isRefused, each, of40: each[0] + each[1] }
+  await second.start()
+  return { isRefused, each, of40: each[0] + each[1], afterDeathOf40: all - each[1] }
 }
 
 /** Events with application acknowledgements, while members are killed one after the other. */
