@@ -130,7 +130,8 @@ mqtt:
       ['lost', 'query', 'pipe'].every((id) => run.stderr().includes(`"camera":"${id}"`))
     )
   }
-  for (let i = 0; i < 600 && !isComplete(); i++) await new Promise((resolve) => setTimeout(resolve, 100)) // a look at /proc now and then
+  // gst-launch lives for some ten milliseconds at each try, so /proc is looked at often.
+  for (let i = 0; i < 6000 && !isComplete(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
   expect(isComplete(), `results of the camera that needs its password, and word of the others:\n${run.stderr()}`).toBe(
     true,
   )
