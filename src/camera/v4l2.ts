@@ -53,6 +53,7 @@ class V4l2Camera implements Camera {
       )
     const { fps } = this.#options
     const { width, height, full } = this.#size()
+    const isSmaller = full !== undefined && width !== undefined && width < full.width
     // The addon reads absent sizes as its own defaults.
     const wanted = { ...(width ? { width } : {}), ...(height ? { height } : {}), ...(fps ? { fps } : {}) }
     const capture = new loaded.addon.Capture(this.#path, wanted)
@@ -68,7 +69,7 @@ class V4l2Camera implements Camera {
         height: opened.height,
         format: this.#format,
         fps: opened.fps,
-        ...(full && opened.width < full.width ? { fullSize: full } : {}),
+        ...(isSmaller ? { fullSize: full } : {}),
       }
     } catch (error) {
       capture.close()

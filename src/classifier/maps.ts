@@ -5,8 +5,7 @@
  */
 import type { Classifier } from '../classifier.js'
 import type { Prediction } from '../decision/prediction.js'
-import type { ScoredLabel } from '../decision/task.js'
-import { nothingLabel, type Box } from '../decision/task.js'
+import { nothingLabel, type ScoredLabel, type Box } from '../decision/task.js'
 import { overlapOfBoxes } from '../decision/tracks.js'
 import type { Classification, ClassifierView } from '../engine/classify.js'
 import { GapcamError } from '../errors.js'

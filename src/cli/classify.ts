@@ -18,8 +18,14 @@ import { viewOf } from '../pixels/geometry.js'
 import { focusOf } from '../heat/focus.js'
 import type { Novelty } from '../decision/novelty.js'
 import type { Prediction } from '../decision/prediction.js'
-import type { ScoredLabel } from '../decision/task.js'
-import { nothingLabel, type Found, type FoundBoxes, type FoundShares, type Task } from '../decision/task.js'
+import {
+  nothingLabel,
+  type ScoredLabel,
+  type Found,
+  type FoundBoxes,
+  type FoundShares,
+  type Task,
+} from '../decision/task.js'
 import { embeddingFields, foundFields } from '../publish/payloads.js'
 import { ClipShow } from '../engine/clip-show.js'
 import { showClip } from './classify-clips.js'

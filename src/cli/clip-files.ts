@@ -8,11 +8,11 @@ import { isPicture, picturesIn } from '../camera/pictures.js'
 import { isVideo, motionJpegOf } from '../camera/video-file.js'
 import { clipDefaults } from '../decision/task.js'
 import { fileFaultOf, GapcamError } from '../errors.js'
-import { frameOf, type Frame } from '../frame.js'
+import { frameOf } from '../frame.js'
 import { decodeFrames, isMotionJpeg, spread } from '../pixels/clip.js'
 import { decodeFile } from '../pixels/decode.js'
 import type { RgbImage } from '../pixels/image.js'
-import { createPreprocessor } from '../pixels/preprocess.js'
+import { rgbOf } from '../pixels/rgb.js'
 import { rgbLevels } from '../pixels/spec.js'
 import { readRecording } from '../recording/format.js'
 import { recordingEnding } from '../recording/store.js'
@@ -47,7 +47,9 @@ async function framesInFolder(folder: string, most: number): Promise<readonly Rg
 
 async function framesInFile(file: string, most: number): Promise<readonly RgbImage[]> {
   if (isVideo(file)) return decodeFrames(await motionJpegOf(file), file, most)
-  const bytes = await readFile(file)
+  const bytes = await readFile(file).catch((error: unknown) => {
+    throw new GapcamError('PICTURE_INVALID', `${file}: ${fileFaultOf(error)}`)
+  })
   return extname(file) === recordingEnding ? framesInRecording(bytes, file, most) : decodeFrames(bytes, file, most)
 }
 
@@ -57,24 +59,14 @@ async function framesInRecording(bytes: Buffer, file: string, most: number): Pro
     const pictures: RgbImage[] = []
     for (const i of spread(frames.length, most)) {
       const { width, height, format, stride, pixels } = frames[i]!
-      pictures.push(await rgbOf({ ...frameOf({ data: pixels, width, height }), format, stride }))
+      pictures.push(
+        await rgbOf({ ...frameOf({ data: pixels, width, height }), format, stride }, rgbLevels(width, height)),
+      )
     }
     return pictures
   } catch (error) {
     if (!(error instanceof GapcamError) || error.code === 'PICTURE_INVALID') throw error
     throw new GapcamError('PICTURE_INVALID', `recording ${file}: ${error.message}`, { cause: error })
-  }
-}
-
-async function rgbOf(frame: Frame): Promise<RgbImage> {
-  const { width, height } = frame
-  const pass = createPreprocessor(rgbLevels(width, height))
-  try {
-    const data = new Uint8Array(width * height * 3)
-    await pass.run(frame, data)
-    return { data, width, height }
-  } finally {
-    pass.close()
   }
 }
 

@@ -3,8 +3,7 @@
  * and which label most of its pictures speak for. No identity is promised: who leaves the picture comes back as another.
  * Pure functions; times are monotonic.
  */
-import type { FrameBox, ScoredLabel } from './task.js'
-import type { Box, Visit } from './task.js'
+import type { FrameBox, ScoredLabel, Box, Visit } from './task.js'
 
 export interface TrackOptions {
   /** Least overlap (intersection over union) of a box with the place where its track is expected. */

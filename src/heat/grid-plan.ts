@@ -2,8 +2,7 @@
 import type { Engine } from '../engine/engine.js'
 import type { Graph } from '../model/graph.js'
 import { createGridHeat, gridNames, type GridPart } from './grid.js'
-import type { FeatureMap } from './map.js'
-import type { Heat } from './map.js'
+import type { FeatureMap, Heat } from './map.js'
 
 /** What heat maps of a taught head need. */
 export interface GridPlan {

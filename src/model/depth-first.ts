@@ -3,8 +3,7 @@
  * tensors between them are too large for the cache. The executor then computes strip by strip, and these tensors never
  * exist as a whole.
  */
-import type { Draft } from './draft.js'
-import type { TensorId } from './draft.js'
+import type { Draft, TensorId } from './draft.js'
 import type { PlanStep } from './plan.js'
 import { byteChain, type ByteConv } from './quantized/chain.js'
 import { tensorBytes, type StepParameters } from './steps.js'

@@ -3,10 +3,9 @@
  * for its inputs in the form that suits it and says in which form its results are.
  */
 import { fusedActivation, type Activation } from './activation.js'
-import { DraftBuilder, maxRank, type ConstantData, type Draft, type DraftPort } from './draft.js'
+import { DraftBuilder, maxRank, type ConstantData, type Draft, type DraftPort, type TensorId } from './draft.js'
 import { Unsupported, type Graph, type Node, type UnsupportedNode } from './graph.js'
 import type { Form, LowerContext } from './operators/context.js'
-import type { TensorId } from './draft.js'
 import { operatorTable } from './operators/table.js'
 import type { PlanStep } from './plan.js'
 import type { StepKind, StepParameters } from './steps.js'

@@ -2,8 +2,7 @@
  * Plans the arena: one block of memory for all tensors of a run. Tensors that are never alive together may share bytes.
  * A step that may work in place writes over an operand that no later step reads.
  */
-import type { Draft } from './draft.js'
-import type { TensorId } from './draft.js'
+import type { Draft, TensorId } from './draft.js'
 import { align64 } from './plan.js'
 import { stepTable, tensorBytes, type StepKind } from './steps.js'
 

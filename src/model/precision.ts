@@ -2,8 +2,7 @@
  * Half precision: rewrites a draft so that the steps that profit compute on float16 tensors, with casts where a value
  * crosses between them and the others. Constants and means stay float32; the target rounds weights when it packs them.
  */
-import type { Draft, DraftTensor } from './draft.js'
-import type { TensorId } from './draft.js'
+import type { Draft, DraftTensor, TensorId } from './draft.js'
 import type { PlanStep } from './plan.js'
 import { stepTable, type ElementwiseOp } from './steps.js'
 

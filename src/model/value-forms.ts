@@ -2,10 +2,9 @@
  * The tensors that hold a value. A value exists in ONNX's own order ('plain'), channels last ('nhwc'), or both. A form
  * is made when it is first used: a constant is permuted now, a computed value by a `copy` step.
  */
-import type { DraftBuilder, DraftTensor } from './draft.js'
+import type { DraftBuilder, DraftTensor, TensorId } from './draft.js'
 import { floatsOf, Unsupported, type Graph } from './graph.js'
 import { nhwcShape, type Form } from './operators/context.js'
-import type { TensorId } from './draft.js'
 import { transposition } from './operators/copy.js'
 
 /** The tensors of the values of one graph. */

@@ -8,7 +8,7 @@ import { decodePicture } from './decode.js'
 import type { RgbImage } from './image.js'
 import { encodeJpeg } from './jpeg.js'
 import { JpegCutter } from './jpeg-cutter.js'
-import { createPreprocessor } from './preprocess.js'
+import { rgbOf } from './rgb.js'
 import { loadSharp } from './sharp.js'
 import { rgbLevels } from './spec.js'
 
@@ -41,14 +41,7 @@ async function scaled(picture: RgbImage): Promise<RgbImage> {
     number,
     number,
   ]
-  const pass = createPreprocessor(rgbLevels(width, height))
-  try {
-    const data = new Uint8Array(width * height * 3)
-    await pass.run(frameOf(picture), data)
-    return { data, width, height }
-  } finally {
-    pass.close()
-  }
+  return rgbOf(frameOf(picture), rgbLevels(width, height))
 }
 
 /** Whether a name is that of Motion JPEG. */

@@ -13,7 +13,7 @@ import { makeFolder } from '../folder.js'
 import type { Frame } from '../frame.js'
 import type { Logger } from '../log.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
-import { createPreprocessor } from '../pixels/preprocess.js'
+import { rgbOf } from '../pixels/rgb.js'
 import { rgbLevels } from '../pixels/spec.js'
 import type { OwnWish } from './models.js'
 
@@ -210,10 +210,8 @@ class Watch {
     this.#lastPictureMs = performance.now()
     const scale = Math.min(1, mostSide / Math.max(frame.width, frame.height))
     const [width, height] = [Math.round(frame.width * scale), Math.round(frame.height * scale)]
-    const pass = createPreprocessor(rgbLevels(width, height))
     try {
-      const rgb = new Uint8Array(3 * width * height)
-      await pass.run(frame, rgb)
+      const { data: rgb } = await rgbOf(frame, rgbLevels(width, height))
       const number = this.#kept % mostPictures
       // What is there at first shows other candidates.
       if (this.#kept++ === 0) await rm(folder, { recursive: true, force: true })
@@ -224,8 +222,6 @@ class Watch {
       this.#pictures = [{ number, file, atMs: Date.now(), from, to }, ...others]
     } catch (error) {
       this.#options.log.warn(`a picture of the shadow is not kept: ${messageOf(error)}`)
-    } finally {
-      pass.close()
     }
   }
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { frameOf } from '../frame.js'
 import { decodeFile } from '../pixels/decode.js'
 import type { RgbImage } from '../pixels/image.js'
-import { createPreprocessor } from '../pixels/preprocess.js'
+import { rgbOf } from '../pixels/rgb.js'
 import { rgbLevels, type Region } from '../pixels/spec.js'
 import type { RawVector } from './features.js'
 import type { Looker } from './looks.js'
@@ -87,14 +87,7 @@ async function movingOver(
     const share = i / (frames - 1)
     const at = (key: keyof Region): number => from[key] + (to[key] - from[key]) * share
     const roi = { x: at('x'), y: at('y'), width: at('width'), height: at('height') }
-    const pass = createPreprocessor({ ...rgbLevels(side, side), roi })
-    try {
-      const data = new Uint8Array(side * side * 3)
-      await pass.run(frame, data)
-      clip.push({ data, width: side, height: side })
-    } finally {
-      pass.close()
-    }
+    clip.push(await rgbOf(frame, { ...rgbLevels(side, side), roi }))
   }
   return clip
 }

@@ -4,7 +4,7 @@
  */
 import type { Box } from '../decision/task.js'
 import type { Frame } from '../frame.js'
-import { createPreprocessor } from '../pixels/preprocess.js'
+import { rgbOf } from '../pixels/rgb.js'
 import { around, type Turn } from '../pixels/shape.js'
 import { rgbLevels } from '../pixels/spec.js'
 import type { Picture } from './picture.js'
@@ -59,13 +59,7 @@ export class BestCrops {
     const [a, b] = [across, down].map((side) => Math.max(1, Math.round(side * scale))) as [number, number]
     const { rotate } = this.#turn
     const [width, height] = rotate === 90 || rotate === 270 ? [b, a] : [a, b]
-    const pass = createPreprocessor({ ...rgbLevels(width, height), ...this.#turn, roi })
-    try {
-      const rgb = new Uint8Array(width * height * 3)
-      await pass.run(frame, rgb)
-      return { rgb, width, height }
-    } finally {
-      pass.close()
-    }
+    const { data } = await rgbOf(frame, { ...rgbLevels(width, height), ...this.#turn, roi })
+    return { rgb: data, width, height }
   }
 }

@@ -3,8 +3,7 @@
  * once, and again when it looks different; the best few first, and not more than some a second.
  */
 import type { Classifier } from '../classifier.js'
-import type { FrameBox, ScoredLabel } from '../decision/task.js'
-import type { Box } from '../decision/task.js'
+import type { FrameBox, ScoredLabel, Box } from '../decision/task.js'
 import { labelOf, overlapOfBoxes, voted, type Track } from '../decision/tracks.js'
 import type { Frame } from '../frame.js'
 import type { Turn } from '../pixels/shape.js'

@@ -5,8 +5,7 @@
 import type { TensorType } from '../../tensor.js'
 import type { Graph } from '../graph.js'
 import { GraphIndex } from '../graph-index.js'
-import type { DetectLayout, DetectOverrides } from './detect.js'
-import { detectSchema, outputsOf } from './detect.js'
+import { detectSchema, outputsOf, type DetectLayout, type DetectOverrides } from './detect.js'
 import { bytes as inLevels, shares } from './exporters.js'
 import type { RecognisedTask, Recogniser, TaskHints } from './task-facts.js'
 

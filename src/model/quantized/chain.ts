@@ -1,6 +1,5 @@
 /** The `qchain` step of a depthwise window on bytes and the convolutions around it. */
-import type { Draft } from '../draft.js'
-import type { TensorId } from '../draft.js'
+import type { Draft, TensorId } from '../draft.js'
 import type { PlanStep } from '../plan.js'
 import type { StepParameters } from '../steps.js'
 

@@ -2,9 +2,7 @@
 import type { CameraTopic } from '../topics.js'
 import { buttonOf, type Place } from './button.js'
 import type { ZoneFacts } from './device.js'
-import type { Entities, Entity, Make } from './entity.js'
-
-type Fields = Readonly<Record<string, unknown>>
+import type { Entities, Entity, Fields, Make } from './entity.js'
 
 /** Of a detector a count and the best picture of the last visit; of a segmenter the mask. */
 export function foundEntities(
