@@ -51,16 +51,20 @@ it('classifies each folder as one clip, says the task, and names what is no clip
   expect(run.stderr()).toContain('000.png is no clip: it is one picture')
 })
 
-it.skipIf(programPath('ffmpeg') === null)('takes animated pictures, Motion JPEG and videos as clips', async () => {
-  const frames = (ending: string): string => join(folder, 'left', `%03d.${ending}`)
-  const files = ['gif', 'mjpeg', 'mp4'].map((ending) => join(folder, `clip.${ending}`))
-  for (const file of files) execFileSync('ffmpeg', ['-v', 'error', '-framerate', '10', '-i', frames('png'), '-y', file])
-  writeFileSync(join(folder, 'broken.mp4'), 'no video')
-  const run = gapcam(['classify', '--json', '--model', model, ...files, join(folder, 'broken.mp4')])
-  expect(await run.ended).toBe(3)
-  expect(jsonLines(run.stdout())).toMatchObject(files.map((file) => ({ file, label: 'passes left' })))
-  expect(run.stderr()).toContain('broken.mp4: ffmpeg cannot read it')
-})
+it.skipIf(programPath('ffmpeg') === null)(
+  'takes animated pictures, Motion JPEG and videos as clips (skipped where ffmpeg is not installed)',
+  async () => {
+    const frames = (ending: string): string => join(folder, 'left', `%03d.${ending}`)
+    const files = ['gif', 'mjpeg', 'mp4'].map((ending) => join(folder, `clip.${ending}`))
+    for (const file of files)
+      execFileSync('ffmpeg', ['-v', 'error', '-framerate', '10', '-i', frames('png'), '-y', file])
+    writeFileSync(join(folder, 'broken.mp4'), 'no video')
+    const run = gapcam(['classify', '--json', '--model', model, ...files, join(folder, 'broken.mp4')])
+    expect(await run.ended).toBe(3)
+    expect(jsonLines(run.stdout())).toMatchObject(files.map((file) => ({ file, label: 'passes left' })))
+    expect(run.stderr()).toContain('broken.mp4: ffmpeg cannot read it')
+  },
+)
 
 it('refuses to classify single pictures with a model that takes clips', async () => {
   const run = gapcam(['classify', '--model', model, '--task', 'classify', join(folder, 'left')])
