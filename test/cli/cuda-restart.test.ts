@@ -58,8 +58,10 @@ async function listen(url: string): Promise<Client> {
   return client
 }
 
-const health = (client: Client): { gpu?: { restart_wanted?: boolean } } =>
-  JSON.parse(client.last(`${root}/health`) || '{}') as { gpu?: { restart_wanted?: boolean } }
+interface Health {
+  readonly gpu?: { readonly restart_wanted?: boolean; readonly restart_in_s?: number }
+}
+const health = (client: Client): Health => JSON.parse(client.last(`${root}/health`) || '{}') as Health
 
 it.skipIf(!hasMosquitto)(
   'under a service manager it ends with 75 after publishing everything; if the next start loses the GPU too, it stays on the CPU (skipped without mosquitto)',
@@ -93,12 +95,11 @@ it.skipIf(!hasMosquitto)(
       60_000,
     )
     await until(() => health(client).gpu?.restart_wanted === true, 'health after the loss', 20_000)
-    expect(health(client).gpu).toMatchObject({
-      state: 'off',
-      restart_wanted: true,
-      restarts: 1,
-      restart_in_s: expect.closeTo(597, -1),
-    })
+    // Ten minutes from the loss on. A busy machine may read them a minute later.
+    const { restart_in_s: inSeconds, ...gpu } = health(client).gpu!
+    expect(gpu).toMatchObject({ state: 'off', restart_wanted: true, restarts: 1 })
+    expect(inSeconds).toBeLessThanOrEqual(600)
+    expect(inSeconds).toBeGreaterThan(530)
     await until(
       () =>
         client.heard.filter(({ topic, payload }) => topic === `${root}/cam0/result` && payload.includes('native-'))

@@ -88,7 +88,8 @@ const zonesIn = (topics: Map<string, string>): string[] => [
   ...new Set([...topics.keys()].flatMap((topic) => /^gapcam\/z\/yard\/([^/]+)\/[^/]+$/.exec(topic)?.[1] ?? [])),
 ]
 const entities = (topics: Map<string, string>): Record<string, { platform: string; name?: string }> =>
-  (JSON.parse(topics.get('homeassistant/device/gapcam_z/config')!) as { components: never }).components
+  (JSON.parse(topics.get('homeassistant/device/gapcam_z/config') ?? '{"components":{}}') as { components: never })
+    .components
 /** Keys of zones' entities that are announced, without those that are only removed. */
 const zoneEntities = (topics: Map<string, string>): string[] =>
   Object.entries(entities(topics)).flatMap(([key, { name }]) =>
