@@ -2,6 +2,7 @@
 // `N passed, N failed, N skipped`. Arguments go to vitest; with arguments the native tests do not run.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchOnnxTests } from './fetch/onnx-tests.mjs'
 import { ffmpegFolder, ffmpegs } from './fetch/ffmpegs.mjs'
@@ -201,6 +202,10 @@ async function runAllNative() {
   return results
 }
 
+/** Most files that are run again, alone. More of them fail for a reason of their own. */
+const maxAgain = 5
+
+/** Runs vitest. Resolves with its status and the counts of each test file. */
 async function runVitest(args) {
   const report = `${cache}vitest.json`
   rmSync(report, { force: true })
@@ -212,11 +217,38 @@ async function runVitest(args) {
     `--outputFile.json=${report}`,
     ...args,
   ])
-  if (!existsSync(report)) return counts(0, 1, 0)
-  const result = JSON.parse(readFileSync(report, 'utf8'))
-  const failed = result.numFailedTests || (status !== 0 ? 1 : 0)
-  return counts(result.numPassedTests, failed, result.numPendingTests + result.numTodoTests)
+  const { testResults } = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { testResults: [] }
+  const files = testResults.map(({ name, status: fileStatus, assertionResults }) => {
+    const number = (...states) => assertionResults.filter((test) => states.includes(test.status)).length
+    const failed = number('failed') || (fileStatus === 'failed' ? 1 : 0)
+    return [name, counts(number('passed'), failed, number('pending', 'skipped', 'todo'))]
+  })
+  return { status, files: new Map(files) }
 }
+
+/**
+ * Runs vitest on everything or on what `args` name. In a whole run two files at a time share the processors, so a file
+ * that waits for something may fail for the other's load: a few that fail are run once more, alone, and told by name.
+ */
+async function runTests(args) {
+  const first = await runVitest(args)
+  const failed = [...first.files].flatMap(([name, { failed: number }]) => (number > 0 ? [name] : []))
+  let status = first.status
+  if (args.length === 0 && failed.length > 0 && failed.length <= maxAgain) {
+    console.error(`\ntests: failed beside others, so they run once more, alone: ${failed.map(named).join(' ')}`)
+    const second = await runVitest(['--maxWorkers=1', ...failed])
+    for (const [name, result] of second.files) first.files.set(name, result)
+    const passed = failed.filter((name) => second.files.get(name)?.failed === 0)
+    if (passed.length > 0) console.error(`tests: failed beside others and passed alone: ${passed.map(named).join(' ')}`)
+    status = second.status
+  }
+  const results = [...first.files.values()]
+  // Something that belongs to no test, such as an error after its end, counts as one failure.
+  if (status !== 0 && results.every(({ failed: number }) => number === 0)) results.push(counts(0, 1, 0))
+  return results
+}
+
+const named = (file) => relative(root, file)
 
 async function main() {
   const vitestArguments = process.argv.slice(2)
@@ -233,7 +265,7 @@ async function main() {
       console.error(`tests: ffmpeg ${version} could not be downloaded, so its tests are skipped`)
   const results = []
   if (vitestArguments.length === 0) results.push(...(await runAllNative()))
-  results.push(await runVitest(vitestArguments))
+  results.push(...(await runTests(vitestArguments)))
   const sum = (key) => results.reduce((total, result) => total + result[key], 0)
   process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
   process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped\n`)
