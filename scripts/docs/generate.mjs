@@ -9,7 +9,7 @@ import { errorTable } from '../../dist/errors.js'
 import { foldedOperators, internalOperators, operatorTable } from '../../dist/model/operators/table.js'
 import { converters as tfliteConverters } from '../../dist/model/tflite/operators/table.js'
 import { manifestSchema } from '../../dist/model/metadata/schema.js'
-import { commandTable } from '../../dist/run/commands.js'
+import { commandTable } from '../../dist/run/commands/commands.js'
 import { apiRoutes } from '../../dist/server/api.js'
 import { openApi } from '../../dist/server/openapi.js'
 import { flagOf } from '../../dist/cli/flags.js'
@@ -186,8 +186,8 @@ ${table(['code', 'exit status', 'tries again', 'what to do'], rows)}
 function mqtt() {
   const text = readFileSync(new URL('../../docs/mqtt.md', import.meta.url), 'utf8')
   const rows = Object.entries(commandTable).map(([kind, { takes, does }]) => [code(kind), takes, does])
-  const generatedTable = `${generated('src/run/commands.ts').trim()}\n${table(['command', 'fields', 'does'], rows)}\n`
-  const section = /<!-- Generated [^\n]*src\/run\/commands\.ts[^\n]*\n(\|[^\n]*\n)+/
+  const generatedTable = `${generated('src/run/commands/commands.ts').trim()}\n${table(['command', 'fields', 'does'], rows)}\n`
+  const section = /<!-- Generated [^\n]*src\/run\/commands\/commands\.ts[^\n]*\n(\|[^\n]*\n)+/
   if (!section.test(text)) throw new Error('docs/mqtt.md has no table of commands to replace')
   return text.replace(section, () => generatedTable)
 }

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connectAsync } from 'mqtt'
-import { commandKinds } from '../../dist/run/commands.js'
+import { commandKinds } from '../../dist/run/commands/commands.js'
 import { freePort } from '../bench/loopback.mjs'
 
 const { values } = parseArgs({

@@ -5,7 +5,7 @@ import { configJsonSchema, showConfig, type LoadedConfig } from '../config/confi
 import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { createTopics } from '../publish/topics.js'
-import { readOverrides, type Overrides } from '../run/settings.js'
+import { readOverrides, type Overrides } from '../run/commands/settings.js'
 import { exportedYaml, settingRows, type ShownRow } from './config-settings.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'

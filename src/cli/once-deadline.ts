@@ -1,7 +1,7 @@
 /** Ends the process at a deadline, also where the main thread hangs. */
 import { loadAddon } from '../addon.js'
 import { errorTable, exitStatus } from '../errors.js'
-import { exitNow } from '../run/watchdog.js'
+import { exitNow } from '../run/guard/watchdog.js'
 
 /**
  * Ends the process with the status of a hang after `deadlineMs`, unless `end` is called before. A thread of the addon holds

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { duration } from '../config/duration.js'
 import { exitStatus, GapcamError } from '../errors.js'
 import { createLogger } from '../log.js'
-import type { OnceResult } from '../run/once.js'
+import type { OnceResult } from '../run/once/once.js'
 import type { AnyZone } from '../zone/missing.js'
 import { addCameraFlags, addFlags, camerasFrom, configFrom, type FlagValues } from './flags.js'
 import { holdDeadline } from './once-deadline.js'
@@ -49,7 +49,7 @@ async function lookWithin(deadlineMs: number, source: string | undefined, values
   const { config, warnings } = configFrom(values)
   const log = createLogger(config.logLevel)
   for (const warning of warnings) log.warn(warning)
-  const { lookOnce } = await import('../run/once.js')
+  const { lookOnce } = await import('../run/once/once.js')
   const result = await lookOnce({
     config: { ...config, cameras: [...camerasFrom(config.cameras, source, values)] },
     log,

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Moved } from '../collector/review.js'
 import { GapcamError } from '../errors.js'
-import { openReview } from '../run/reviewing.js'
+import { openReview } from '../run/teaching/reviewing.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
 

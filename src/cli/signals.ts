@@ -2,7 +2,7 @@
  * Ends a command on SIGINT, SIGTERM, or when the reader of stdout has closed. npm may deliver a signal twice (once to the
  * process group, once itself), so a second signal only counts if it comes more than a second later.
  */
-import { exitNow } from '../run/watchdog.js'
+import { exitNow } from '../run/guard/watchdog.js'
 
 /** What stops a command. */
 export interface Stop {

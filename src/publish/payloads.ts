@@ -101,7 +101,7 @@ export function infoPayload(stamp: Omit<Stamp, 'seq'>, fields: InfoFields): stri
   return JSON.stringify({ v: 1, ts: iso(stamp.wallMs), boot: stamp.boot, ...fields, clockSynced: stamp.isClockSynced })
 }
 
-/** How the node is; run/health.ts measures, the publisher adds `mqtt`. */
+/** How the node is; run/guard/health.ts measures, the publisher adds `mqtt`. */
 export interface HealthFields {
   readonly uptime_s: number
   readonly fps: number
@@ -274,7 +274,7 @@ export function modelPayload(
   return JSON.stringify({ installed_version: version, latest_version: offered ?? version, title: id })
 }
 
-/** What is installed, and how a candidate compares; `run/bundle-service.ts` makes the fields. */
+/** What is installed, and how a candidate compares; `run/bundles/service.ts` makes the fields. */
 export function bundlePayload(fields: Readonly<Record<string, unknown>>): string {
   return JSON.stringify({ v: 1, ...fields })
 }

@@ -1,6 +1,6 @@
 /**
  * A command's payload as plain data: JSON, or plain text where one value says it all. Its fields are checked in
- * run/commands.ts.
+ * run/commands/commands.ts.
  */
 
 export interface ParsedRequest {

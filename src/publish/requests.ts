@@ -1,5 +1,5 @@
 /**
- * Commands from MQTT: a topic and its payload become plain data for `execute` (run/commands.ts), and its outcome
+ * Commands from MQTT: a topic and its payload become plain data for `execute` (run/commands/commands.ts), and its outcome
  * becomes one response. A command that is malformed, too long or retained changes nothing and gets one error. Answers
  * are limited in rate, so that this device cannot be made to flood its broker.
  */

@@ -9,12 +9,12 @@ import type { Publisher } from '../publish/publisher.js'
 import type { Topics } from '../publish/topics.js'
 import { version } from '../version.js'
 import type { ZoneDefinition } from '../zone/definition.js'
-import type { NodeBundles } from './bundles.js'
+import type { NodeBundles } from './bundles/bundles.js'
 import { describeDevice, zoneFactsOf } from './device.js'
 import { knownPageUrl } from './page.js'
 import { discoveryPrefix } from './publishing.js'
-import type { PreparedZone } from './prepared-zones.js'
-import type { AnnouncedZone } from './zones.js'
+import type { PreparedZone } from './zones/prepared.js'
+import type { AnnouncedZone } from './zones/zones.js'
 
 /** Announces the zones of a node anew, after some were added or removed. */
 export async function announceZones(

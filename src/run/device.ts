@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.js'
 import type { DeviceFacts, ZoneFacts } from '../publish/homeassistant/device.js'
 import type { TopicPlaces } from '../publish/topics.js'
 import { version } from '../version.js'
-import type { AnnouncedZone } from './zones.js'
+import type { AnnouncedZone } from './zones/zones.js'
 
 export interface DeviceParts {
   readonly node: string

@@ -7,7 +7,7 @@ import { loadConfig } from '../config/config.js'
 import type { configSchema } from '../config/schema.js'
 import type { Decision } from '../decision/decision.js'
 import { createLogger } from '../log.js'
-import { placeOf } from './names.js'
+import { placeOf } from './zones/names.js'
 import { openNode, type NodeOptions } from './node.js'
 
 /** The configuration as in the YAML file of docs/configuration.md, as an object. Absent keys have their defaults. */

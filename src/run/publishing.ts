@@ -13,9 +13,9 @@ import type { PublisherOptions } from '../publish/publisher-options.js'
 import { openOutputs, type Outputs } from '../outputs/outputs.js'
 import { createRequests, requestSubscriptions, type Requests } from '../publish/requests.js'
 import type { Topics } from '../publish/topics.js'
-import { commandTable, type Commands } from './commands.js'
+import { commandTable, type Commands } from './commands/commands.js'
 import { connectionOf } from './connection.js'
-import type { Inbox } from './inbox.js'
+import type { Inbox } from './commands/inbox.js'
 import { placesIn, type ZonedCamera } from '../zone/definition.js'
 
 /** Home Assistant subscribes to a new device's events within a second of its discovery. */

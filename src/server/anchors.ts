@@ -1,9 +1,9 @@
 /** The routes of a camera's view: where it lies, its pictures, and accepting the present one. */
 import { z } from 'zod'
-import type { Commands } from '../run/commands.js'
+import type { Commands } from '../run/commands/commands.js'
 import type { LiveRun } from '../run/runtime.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
-import type { CameraView } from '../run/views.js'
+import type { CameraView } from '../run/zones/views.js'
 import { anchorState } from './messages.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
 

@@ -4,11 +4,11 @@
  */
 import { z } from 'zod'
 import type { Classifier } from '../classifier.js'
-import type { Commands } from '../run/commands.js'
+import type { Commands } from '../run/commands/commands.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { readControls, setControl } from '../camera/controls.js'
-import type { Galleries } from '../run/galleries.js'
-import { partOf, type Reviewing } from '../run/reviewing.js'
+import type { Galleries } from '../run/teaching/galleries.js'
+import { partOf, type Reviewing } from '../run/teaching/reviewing.js'
 import {
   cameraState,
   control,

@@ -1,7 +1,7 @@
 /** The node's own bundle on the page: how a candidate compares with the model that serves, and the next step. */
 import { z } from 'zod'
-import type { BundleTarget } from '../run/bundle-commands.js'
-import type { Commands } from '../run/commands.js'
+import type { BundleTarget } from '../run/bundles/commands.js'
+import type { Commands } from '../run/commands/commands.js'
 import { bundleState, type BundleState } from './bundle-messages.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
 

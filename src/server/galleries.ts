@@ -1,7 +1,7 @@
 /** Galleries on the page: their names, and the routes that enrol the present picture of a zone, merge, rename and forget. */
 import { z } from 'zod'
 import type { GalleryRecord } from '../gallery/record.js'
-import type { Galleries } from '../run/galleries.js'
+import type { Galleries } from '../run/teaching/galleries.js'
 import { galleryState, leftRow, type GalleryState } from './gallery-messages.js'
 import { ApiError, route, type Binary, type Route } from './route.js'
 import { thumbnailOf, thumbnailSide } from './thumbnail.js'

@@ -3,7 +3,7 @@
  * document (openapi.ts) both come from these schemas.
  */
 import type { z } from 'zod'
-import type { Commands } from '../run/commands.js'
+import type { Commands } from '../run/commands/commands.js'
 
 /** An answer that is not JSON. */
 export interface Binary {

@@ -3,10 +3,10 @@
  * key of a zone is one part of an address, so its slash is written as %2F.
  */
 import { z } from 'zod'
-import type { Commands } from '../run/commands.js'
+import type { Commands } from '../run/commands/commands.js'
 import type { LiveRun } from '../run/runtime.js'
-import { Refusal } from '../run/refusal.js'
-import type { Teaching } from '../run/teaching.js'
+import { Refusal } from '../run/commands/refusal.js'
+import type { Teaching } from '../run/teaching/teaching.js'
 import { ApiError, commandData, route, type Binary, type Route } from './route.js'
 import { teachStatus } from './teach-messages.js'
 import { thumbnailOf, thumbnailSide } from './thumbnail.js'

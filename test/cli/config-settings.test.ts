@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { exportedYaml, settingRows } from '../../src/cli/config-settings.js'
 import { loadConfig } from '../../src/config/config.js'
-import { openSettings, readOverrides } from '../../src/run/settings.js'
+import { openSettings, readOverrides } from '../../src/run/commands/settings.js'
 import { zonesOf } from '../../src/zone/definition.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-export-'))

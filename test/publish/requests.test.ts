@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import type { Incoming, Message } from '../../src/publish/mqtt.js'
 import { createRequests, requestSubscriptions, type RequestOutcome } from '../../src/publish/requests.js'
-import { commandTable } from '../../src/run/commands.js'
+import { commandTable } from '../../src/run/commands/commands.js'
 import { createTopics } from '../../src/publish/topics.js'
 import { recordingLog } from './fixture.js'
 

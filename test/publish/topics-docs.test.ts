@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { eventTypes } from '../../src/decision/decision.js'
 import { topicTable, type TopicRow } from '../../src/publish/topics.js'
-import { commandKinds } from '../../src/run/commands.js'
+import { commandKinds } from '../../src/run/commands/commands.js'
 import { projectRoot } from '../shared.js'
 
 const rows = Object.values(topicTable) as readonly TopicRow[]

@@ -8,7 +8,7 @@ import { frameBytes, rowBytes, type Frame, type PixelFormat } from '../../src/fr
 import { encodeJpeg } from '../../src/pixels/jpeg.js'
 import { createLogger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Turns } from '../../src/run/turns.js'
+import { Turns } from '../../src/run/zones/turns.js'
 import { zonesOf } from '../../src/zone/definition.js'
 import { Zone } from '../../src/zone/zone.js'
 import { policyDefaults } from '../../src/decision/policy.js'

@@ -9,11 +9,11 @@ import type { Prediction } from '../../src/decision/prediction.js'
 import type { Frame } from '../../src/frame.js'
 import { createLogger } from '../../src/log.js'
 import { createMetrics } from '../../src/metrics.js'
-import { Turns } from '../../src/run/turns.js'
+import { Turns } from '../../src/run/zones/turns.js'
 import { zonesOf, type ZoneDefinition } from '../../src/zone/definition.js'
 import { Zone } from '../../src/zone/zone.js'
 import { createPublisher } from '../../src/publish/publisher.js'
-import { openSettings, type Settings } from '../../src/run/settings.js'
+import { openSettings, type Settings } from '../../src/run/commands/settings.js'
 import { projectRoot } from '../shared.js'
 
 let classifier: Classifier
