@@ -5,7 +5,7 @@
  */
 import type { Draft, TensorId } from './draft.js'
 import type { PlanStep } from './plan.js'
-import { byteChain, type ByteConv } from './quantized/chain.js'
+import { byteChain, expandWindow, type ByteConv } from './quantized/chain.js'
 import { tensorBytes, type StepParameters } from './steps.js'
 
 /** Joins the names of the nodes that a grouped step computes. */
@@ -203,16 +203,7 @@ function parametersOf(
     ...(isConv(window)
       ? { activation: window.parameters.activation, a: window.parameters.a, b: window.parameters.b }
       : { activation: 'none', a: 0, b: 0 }),
-    expandKernelH: e?.kernelH ?? 1,
-    expandKernelW: e?.kernelW ?? 1,
-    expandStrideH: e?.strideH ?? 1,
-    expandStrideW: e?.strideW ?? 1,
-    expandPadTop: e?.padTop ?? 0,
-    expandPadLeft: e?.padLeft ?? 0,
-    expandPadBottom: e?.padBottom ?? 0,
-    expandPadRight: e?.padRight ?? 0,
-    expandDilationH: e?.dilationH ?? 1,
-    expandDilationW: e?.dilationW ?? 1,
+    ...expandWindow(e),
     expandActivation: e?.activation ?? 'none',
     expandA: e?.a ?? 0,
     expandB: e?.b ?? 0,

@@ -6,6 +6,26 @@ import type { StepParameters } from '../steps.js'
 /** A convolution on bytes. */
 export type ByteConv = Extract<PlanStep, { readonly kind: 'qconv2d' }>
 
+type Window = 'kernelH' | 'kernelW' | 'strideH' | 'strideW' | 'padTop' | 'padLeft' | 'padBottom' | 'padRight'
+type ConvWindow = Pick<ByteConv['parameters'], Window | 'dilationH' | 'dilationW'>
+type ExpandWindow = { [K in keyof ConvWindow as `expand${Capitalize<K>}`]: ConvWindow[K] }
+
+/** The window of the convolution before the depthwise one; of one pixel where there is none. */
+export function expandWindow(e: ConvWindow | undefined): ExpandWindow {
+  return {
+    expandKernelH: e?.kernelH ?? 1,
+    expandKernelW: e?.kernelW ?? 1,
+    expandStrideH: e?.strideH ?? 1,
+    expandStrideW: e?.strideW ?? 1,
+    expandPadTop: e?.padTop ?? 0,
+    expandPadLeft: e?.padLeft ?? 0,
+    expandPadBottom: e?.padBottom ?? 0,
+    expandPadRight: e?.padRight ?? 0,
+    expandDilationH: e?.dilationH ?? 1,
+    expandDilationW: e?.dilationW ?? 1,
+  }
+}
+
 /** The group's inputs and parameters, in the order of the row of `qchain`. */
 export function byteChain(
   { tensors }: Draft,
@@ -33,16 +53,7 @@ export function byteChain(
     parameters: {
       op: 'depthwise',
       ...{ kernelH, kernelW, strideH, strideW, padTop, padLeft, padBottom, padRight, dilationH, dilationW },
-      expandKernelH: e?.kernelH ?? 1,
-      expandKernelW: e?.kernelW ?? 1,
-      expandStrideH: e?.strideH ?? 1,
-      expandStrideW: e?.strideW ?? 1,
-      expandPadTop: e?.padTop ?? 0,
-      expandPadLeft: e?.padLeft ?? 0,
-      expandPadBottom: e?.padBottom ?? 0,
-      expandPadRight: e?.padRight ?? 0,
-      expandDilationH: e?.dilationH ?? 1,
-      expandDilationW: e?.dilationW ?? 1,
+      ...expandWindow(e),
       expandZero: zeroOf(expand),
       expandLow: e?.low ?? 0,
       expandHigh: e?.high ?? 0,
