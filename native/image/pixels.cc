@@ -111,10 +111,10 @@ void PixelPass::Configure(const PixelSource& source) {
   tabulate(crop_.height, inner_height_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) {
     upper_[i] = low, lower_[i] = high, row_weights_[i] = weight;
   });
-  const uint32_t even = inner_width_ + inner_width_ % 2;  // pixels are resampled two at a time
-  first_.assign(even, 0), second_.assign(even, 0), column_weights_.assign(size_t{4} * even, 0);
-  tabulate(crop_.width, inner_width_, [this](uint32_t i, uint32_t low, uint32_t high, int16_t weight) {
-    first_[i] = 4 * low, second_[i] = 4 * high;
+  const uint32_t taps = inner_width_ + kTapsAtOnce - 1, numbers = PixelNumbers(source.format);
+  first_.assign(taps, 0), second_.assign(taps, 0), column_weights_.assign(size_t{4} * taps, 0);
+  tabulate(crop_.width, inner_width_, [&](uint32_t i, uint32_t low, uint32_t high, int16_t weight) {
+    first_[i] = numbers * low, second_[i] = numbers * high;
     std::fill_n(column_weights_.begin() + 4 * int64_t{i}, 4, weight);
   });
   for (auto* line : {&lines_[0], &lines_[1], &mixed_}) line->resize(LineNumbers(crop_.width));
@@ -165,14 +165,16 @@ Status PixelPass::Check(const PixelSource& source) const {
 Status PixelPass::Run(const PixelSource& source, void* out) {
   const Status status = Check(source);
   if (!status.ok()) return status;
-  if (source.width != known_.width || source.height != known_.height) Configure(source);
+  if (source.width != known_.width || source.height != known_.height || source.format != known_.format)
+    Configure(source);
   if (spec_.resize == ResizeMode::kContain) FillOutside(out);
   const Paint mask = PaintOf(spec_.mask_fill);
+  const size_t numbers = size_t{crop_.width} * PixelNumbers(source.format);
   line_y_[0] = line_y_[1] = -1;
   for (uint32_t v = 0; v < inner_height_; ++v) {
     const int16_t* line = Line(source, upper_[v]);
     if (row_weights_[v] != 0) {
-      MixLines(line, Line(source, lower_[v]), row_weights_[v], crop_.width, mixed_.data());
+      MixLines(line, Line(source, lower_[v]), row_weights_[v], numbers, mixed_.data());
       line = mixed_.data();
     }
     WriteRow(v, line, out);
@@ -187,7 +189,7 @@ const int16_t* PixelPass::Line(const PixelSource& source, uint32_t y) {
     if (line_y_[i] == y) return line_at_[i];
   const int slot = line_y_[0] <= line_y_[1] ? 0 : 1;
   line_y_[slot] = y;
-  return line_at_[slot] = ReadLine(source, crop_.y + y, crop_.x, crop_.width, spec_.is_bgr, lines_[slot].data());
+  return line_at_[slot] = ReadLine(source, crop_.y + y, crop_.x, crop_.width, lines_[slot].data());
 }
 
 void PixelPass::WriteRow(uint32_t v, const int16_t* line, void* out) const {
@@ -196,6 +198,7 @@ void PixelPass::WriteRow(uint32_t v, const int16_t* line, void* out) const {
                              (origin_ + int64_t{v} * down_) * pixel,
                              across_ * pixel,
                              spec_.is_nchw ? area : 1,
+                             (known_.format == PixelFormat::kBgr24) != spec_.is_bgr,
                              ScaleOf(spec_),
                              spec_.is_bytes ? bytes_.data() : nullptr};
   WriteLine(line, {first_.data(), second_.data(), column_weights_.data(), inner_width_}, target);
@@ -217,18 +220,23 @@ PixelPass::Paint PixelPass::PaintOf(const float* rgb) const {
   return paint;
 }
 
+// Writes a value `count` times, `step` elements apart.
+template <typename Element>
+static void Spread(Element value, int64_t count, int64_t step, Element* to) {
+  if (step == 1) return void(std::fill_n(to, count, value));
+  for (int64_t i = 0; i < count; ++i) to[i * step] = value;
+}
+
 // Paints the pixels [begin, end) of a row of the resampled picture; all three may lie in the letterbox around it.
 void PixelPass::FillSpan(int64_t v, int64_t begin, int64_t end, const Paint& paint, void* out) const {
   const int64_t area = int64_t{spec_.width} * spec_.height, pixel = spec_.is_nchw ? 1 : 3;
-  const int64_t step = across_ * pixel, row = (origin_ + v * down_) * pixel;
+  const int64_t step = across_ * pixel, from = (origin_ + v * down_) * pixel + begin * step;
   for (int channel = 0; channel < 3; ++channel) {
-    const int64_t base = row + channel * (spec_.is_nchw ? area : 1);
-    for (int64_t u = begin; u < end; ++u) {
-      if (spec_.is_bytes)
-        static_cast<uint8_t*>(out)[base + u * step] = paint.bytes[channel];
-      else
-        static_cast<float*>(out)[base + u * step] = paint.values[channel];
-    }
+    const int64_t at = from + channel * (spec_.is_nchw ? area : 1);
+    if (spec_.is_bytes)
+      Spread(paint.bytes[channel], end - begin, step, static_cast<uint8_t*>(out) + at);
+    else
+      Spread(paint.values[channel], end - begin, step, static_cast<float*>(out) + at);
   }
 }
 

@@ -20,7 +20,7 @@ Fixed All(int value) {
 //
 // ITU-R BT.601, limited range: what cameras deliver (V4L2_COLORSPACE_SMPTE170M with its default quantization). Factors
 // are times 32, and times 2^16 over what their operand is shifted by.
-void WriteYuv(Fixed y, Fixed chroma, bool is_bgr, int16_t* line) {
+void WriteYuv(Fixed y, Fixed chroma, int16_t* line) {
   const Pairs pairs = (Pairs)chroma;
   const Fixed u = (Fixed)((pairs & 0xffff) | (pairs << 16)), v = (Fixed)((pairs >> 16) | (pairs & 0xffff0000));
   const Fixed above = y - All(16), cb = ShiftLeft(u - All(128), 8), cr = ShiftLeft(v - All(128), 8);
@@ -30,9 +30,8 @@ void WriteYuv(Fixed y, Fixed chroma, bool is_bgr, int16_t* line) {
   const Fixed red = clamp(luma + MulHigh(cr, All(13075)));                            // 1.596026786
   const Fixed green = clamp(luma - MulHigh(cb, All(3209)) - MulHigh(cr, All(6660)));  // 0.391762290, 0.812967647
   const Fixed blue = clamp(luma + MulHigh(cb, All(16525)));                           // 2.017232143
-  const Fixed first = is_bgr ? blue : red, third = is_bgr ? red : blue;
-  const Fixed one_low = ZipLow(first, green), one_high = ZipHigh(first, green), two_low = ZipLow(third, All(0)),
-              two_high = ZipHigh(third, All(0));
+  const Fixed one_low = ZipLow(red, green), one_high = ZipHigh(red, green), two_low = ZipLow(blue, All(0)),
+              two_high = ZipHigh(blue, All(0));
   StoreFixed(line, ZipPairsLow(one_low, two_low));
   StoreFixed(line + 8, ZipPairsHigh(one_low, two_low));
   StoreFixed(line + 16, ZipPairsLow(one_high, two_high));
@@ -47,27 +46,27 @@ const uint8_t* Bytes(const uint8_t* row, uint64_t row_bytes, uint64_t at, uint64
   return copy;
 }
 
-void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first, bool is_bgr,
+void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first,
                 int16_t* line) {
   uint8_t copy[16];
   for (uint32_t i = 0; i < count; i += 8) {
     const Words words = (Words)LoadFixed(Bytes(row, row_bytes, uint64_t{2} * (x + i), 16, copy));
     const Fixed low = (Fixed)(words & 0xff), high = (Fixed)(words >> 8);
-    WriteYuv(is_luma_first ? low : high, is_luma_first ? high : low, is_bgr, line + 4 * size_t{i});
+    WriteYuv(is_luma_first ? low : high, is_luma_first ? high : low, line + 4 * size_t{i});
   }
 }
 
-void ReadNv12(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
+void ReadNv12(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, int16_t* line) {
   const uint8_t *row = s.data + uint64_t{y} * s.stride,
                 *chroma = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * s.stride;
   uint8_t copy[8], chroma_copy[8];
   for (uint32_t i = 0; i < count; i += 8) {
     WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)),
-             WidenBytes(Bytes(chroma, s.stride, x + i, 8, chroma_copy)), is_bgr, line + 4 * size_t{i});
+             WidenBytes(Bytes(chroma, s.stride, x + i, 8, chroma_copy)), line + 4 * size_t{i});
   }
 }
 
-void ReadI420(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
+void ReadI420(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, int16_t* line) {
   const uint32_t half = (s.stride + 1) / 2;
   const uint8_t* row = s.data + uint64_t{y} * s.stride;
   const uint8_t* u = s.data + uint64_t{s.stride} * s.height + uint64_t{y / 2} * half;
@@ -76,26 +75,14 @@ void ReadI420(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool
   for (uint32_t i = 0; i < count; i += 8) {
     const Fixed us = WidenBytes(Bytes(u, half, (x + i) / 2, 8, u_copy)),
                 vs = WidenBytes(Bytes(v, half, (x + i) / 2, 8, v_copy));
-    WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)), ZipLow(us, vs), is_bgr, line + 4 * size_t{i});
+    WriteYuv(WidenBytes(Bytes(row, s.width, x + i, 8, copy)), ZipLow(us, vs), line + 4 * size_t{i});
   }
 }
 
-// Two pixels at a time: eight bytes become eight numbers, of which six are used. The last ones, behind which there may be
-// no eight bytes, with shifts alone.
-void ReadTriples(const uint8_t* row, uint32_t x, uint32_t count, bool is_swapped, int16_t* line) {
-  const uint8_t* pixel = row + size_t{3} * x;
-  const Fixed colours = {-1, -1, -1, 0, -1, -1, -1, 0};
+void ReadTriples(const uint8_t* bytes, uint32_t numbers, int16_t* line) {
   uint32_t i = 0;
-  for (; i + 3 <= count; i += 2, pixel += 6) {
-    const Fixed two = FromThird(WidenBytes(pixel)) & colours;
-    StoreFixed(line + 4 * size_t{i}, ShiftLeft(is_swapped ? SwapTriples(two) : two, kLevelBits));
-  }
-  for (; i < count; ++i, pixel += 3) {
-    uint64_t bits = uint64_t{pixel[0]} | uint64_t{pixel[1]} << 16 | uint64_t{pixel[2]} << 32;
-    if (is_swapped) bits = bits >> 32 | (bits & 0xff0000) | (bits & 0xff) << 32;
-    bits <<= kLevelBits;
-    std::memcpy(line + 4 * size_t{i}, &bits, 8);
-  }
+  for (; i + 8 <= numbers; i += 8) StoreFixed(line + i, ShiftLeft(WidenBytes(bytes + i), kLevelBits));
+  for (; i < numbers; ++i) line[i] = static_cast<int16_t>(bytes[i] << kLevelBits);
 }
 
 void ReadGrey(const uint8_t* row, uint32_t x, uint32_t count, int16_t* line) {
@@ -107,29 +94,27 @@ void ReadGrey(const uint8_t* row, uint32_t x, uint32_t count, int16_t* line) {
 
 }  // namespace
 
-const int16_t* ReadLine(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line) {
+const int16_t* ReadLine(const PixelSource& s, uint32_t y, uint32_t x, uint32_t count, int16_t* line) {
   const uint8_t* row = s.data + uint64_t{y} * s.stride;
   // Two pixels share their chroma: from the even one on.
   const uint32_t odd = x % 2, even = x - odd, wide = count + odd;
   switch (s.format) {
     case PixelFormat::kYuyv:
     case PixelFormat::kUyvy:
-      ReadPacked(row, PixelRowBytes(s.format, s.width), even, wide, s.format == PixelFormat::kYuyv, is_bgr, line);
+      ReadPacked(row, PixelRowBytes(s.format, s.width), even, wide, s.format == PixelFormat::kYuyv, line);
       return line + 4 * odd;
-    case PixelFormat::kNv12: ReadNv12(s, y, even, wide, is_bgr, line); return line + 4 * odd;
-    case PixelFormat::kI420: ReadI420(s, y, even, wide, is_bgr, line); return line + 4 * odd;
+    case PixelFormat::kNv12: ReadNv12(s, y, even, wide, line); return line + 4 * odd;
+    case PixelFormat::kI420: ReadI420(s, y, even, wide, line); return line + 4 * odd;
     case PixelFormat::kRgb24:
-    case PixelFormat::kBgr24:
-      ReadTriples(row, x, count, (s.format == PixelFormat::kBgr24) != is_bgr, line);
-      return line;
+    case PixelFormat::kBgr24: ReadTriples(row + size_t{3} * x, 3 * count, line); return line;
     case PixelFormat::kGrey: ReadGrey(row, x, count, line); return line;
   }
   return line;
 }
 
-void MixLines(const int16_t* a, const int16_t* b, int16_t weight, uint32_t count, int16_t* mixed) {
+void MixLines(const int16_t* a, const int16_t* b, int16_t weight, size_t numbers, int16_t* mixed) {
   const Fixed w = All(weight);
-  for (size_t i = 0; i < 4 * size_t{count}; i += 8) {
+  for (size_t i = 0; i < numbers; i += 8) {
     const Fixed from = LoadFixed(a + i);
     StoreFixed(mixed + i, from + MulHigh(ShiftLeft(LoadFixed(b + i) - from, 2), w));
   }
@@ -156,17 +141,73 @@ inline Fixed Resampled(const int16_t* line, const LineTaps& taps, uint32_t u) {
   return from + MulHigh(ShiftLeft(to - from, 2), LoadFixed(taps.weights + 4 * size_t{u}));
 }
 
-void WriteBytes(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
+// Two pixels with their channels as the target wants them.
+inline Fixed Ordered(Fixed two, const LineTarget& t) { return t.is_swapped ? SwapTriples(two) : two; }
+
+void WriteBytes(const int16_t* line, const LineTaps taps, const LineTarget& t) {
   auto* to = static_cast<uint8_t*>(t.out) + t.at;
   const uint8_t *first = t.bytes, *second = first + kLevels, *third = second + kLevels;
   for (uint32_t u = 0; u < taps.count; u += 2) {
-    const Words levels = (Words)Resampled(line, taps, u);
+    const Words levels = (Words)Ordered(Resampled(line, taps, u), t);
     to[0] = first[levels[0]], to[t.channel_step] = second[levels[1]], to[2 * t.channel_step] = third[levels[2]];
     to += t.pixel_step;
     if (u + 1 == taps.count) break;
     to[0] = first[levels[4]], to[t.channel_step] = second[levels[5]], to[2 * t.channel_step] = third[levels[6]];
     to += t.pixel_step;
   }
+}
+
+// A row of three planes, four pixels at a time.
+void WritePlanes(const int16_t* line, const LineTaps taps, const LineTarget& t) {
+  const Normalisation normalised(t.values);
+  float* planes[3];
+  Floats scale[3], offset[3];
+  for (int i = 0; i < 3; ++i) {
+    const int channel = t.is_swapped ? 2 - i : i;
+    planes[i] = static_cast<float*>(t.out) + t.at + channel * t.channel_step;
+    scale[i] = Floats{} + normalised.scale[channel], offset[i] = Floats{} + normalised.offset[channel];
+  }
+  for (uint32_t u = 0; u < taps.count; u += 4) {
+    const Fixed two = Resampled(line, taps, u), next = Resampled(line, taps, u + 2);
+    const Fixed even = ZipLow(two, next), odd = ZipHigh(two, next);  // r0 r2 g0 g2 …, r1 r3 g1 g3 …
+    const Fixed red_green = ZipLow(even, odd), blue = ZipHigh(even, odd);
+    const Floats levels[3] = {FloatsLow(red_green), FloatsHigh(red_green), FloatsLow(blue)};
+    const uint32_t count = std::min<uint32_t>(4, taps.count - u);
+    for (int i = 0; i < 3; ++i) {
+      const Floats values = levels[i] * scale[i] + offset[i];
+      if (count == 4)
+        std::memcpy(planes[i] + u, &values, sizeof(values));
+      else
+        std::memcpy(planes[i] + u, &values, count * sizeof(float));
+    }
+  }
+}
+
+// The pixels from an even one on, each number by itself.
+void WriteScattered(const int16_t* line, const LineTaps taps, uint32_t from, const LineTarget& t) {
+  const Normalisation normalised(t.values);
+  auto* to = static_cast<float*>(t.out) + t.at + from * t.pixel_step;
+  for (uint32_t u = from; u < taps.count; u += 2) {
+    const Fixed levels = Ordered(Resampled(line, taps, u), t);
+    const Floats values[2] = {normalised(FloatsLow(levels)), normalised(FloatsHigh(levels))};
+    // The tables are longer: an odd row's last pixel has a neighbour that is computed and left.
+    for (uint32_t i = 0; i < std::min<uint32_t>(2, taps.count - u); ++i, to += t.pixel_step)
+      for (int channel = 0; channel < 3; ++channel) to[channel * t.channel_step] = values[i][channel];
+  }
+}
+
+// A row of pixels behind one another, as four numbers each: the fourth is the next pixel's, which is written after it.
+void WritePacked(const int16_t* line, const LineTaps taps, const LineTarget& t) {
+  const Normalisation normalised(t.values);
+  auto* to = static_cast<float*>(t.out) + t.at;
+  uint32_t u = 0;
+  for (; u + 2 < taps.count; u += 2, to += 6) {
+    const Fixed levels = Ordered(Resampled(line, taps, u), t);
+    const Floats one = normalised(FloatsLow(levels)), two = normalised(FloatsHigh(levels));
+    std::memcpy(to, &one, sizeof(one));
+    std::memcpy(to + 3, &two, sizeof(two));
+  }
+  WriteScattered(line, taps, u, t);
 }
 
 }  // namespace
@@ -189,27 +230,11 @@ void TabulateLevels(const LevelScale& values, const ByteCode* code, uint8_t* byt
   }
 }
 
-void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& t) {
-  if (t.bytes) return WriteBytes(line, taps, t);
-  const Normalisation normalised(t.values);
-  const bool is_packed = t.pixel_step == 3 && t.channel_step == 1;
-  int64_t at = t.at;
-  const auto store = [&](Floats value, bool is_followed) {
-    if (is_packed && is_followed) {
-      std::memcpy(static_cast<float*>(t.out) + at, &value,
-                  sizeof(value));  // the fourth is the next pixel's, written after it
-    } else {
-      auto* to = static_cast<float*>(t.out) + at;
-      for (int channel = 0; channel < 3; ++channel) to[channel * t.channel_step] = value[channel];
-    }
-    at += t.pixel_step;
-  };
-  for (uint32_t u = 0; u < taps.count; u += 2) {
-    // The tables are even: an odd row's last pixel has a neighbour that is computed and left.
-    const Fixed levels = Resampled(line, taps, u);
-    store(normalised(FloatsLow(levels)), u + 1 < taps.count);
-    if (u + 1 < taps.count) store(normalised(FloatsHigh(levels)), u + 2 < taps.count);
-  }
+void WriteLine(const int16_t* line, const LineTaps& taps, const LineTarget& target) {
+  if (target.bytes) return WriteBytes(line, taps, target);
+  if (target.pixel_step == 1) return WritePlanes(line, taps, target);
+  if (target.pixel_step == 3 && target.channel_step == 1) return WritePacked(line, taps, target);
+  WriteScattered(line, taps, 0, target);
 }
 
 }  // namespace gapcam

@@ -1,6 +1,7 @@
-// Rows of a camera's picture as lines of 16-bit fixed point, four numbers a pixel:
+// Rows of a camera's picture as lines of 16-bit fixed point, in levels of 0 to 255, times 32:
 //
-//   R G B 0  R G B 0  …      (or B G R 0) in levels of 0 to 255, times 32
+//   R G B 0  R G B 0  …      four numbers a pixel, of YUV and grey
+//   R G B R G B  …           three, of RGB; B G R of BGR
 //
 // Eight such numbers fit one register of any processor, and conversion, mixing and resampling stay within a quarter of
 // a level of the same in floating point (test/pixels/preprocess.test.ts demands half a level).
@@ -11,6 +12,11 @@
 
 namespace gapcam {
 
+// Numbers of one pixel in a line.
+inline uint32_t PixelNumbers(PixelFormat format) {
+  return format == PixelFormat::kRgb24 || format == PixelFormat::kBgr24 ? 3 : 4;
+}
+
 // Numbers that a line of `count` pixels must have room for: rows are converted eight pixels at a time, from an even one on.
 inline size_t LineNumbers(uint32_t count) { return 4 * (size_t{count} + 10); }
 
@@ -18,13 +24,14 @@ inline size_t LineNumbers(uint32_t count) { return 4 * (size_t{count} + 10); }
 inline int16_t FixedWeight(double weight) { return static_cast<int16_t>(weight * 16384 + 0.5); }
 
 // Converts pixels [x, x + count) of row y into `line`; returns where in it the first of them lies.
-const int16_t* ReadLine(const PixelSource& source, uint32_t y, uint32_t x, uint32_t count, bool is_bgr, int16_t* line);
+const int16_t* ReadLine(const PixelSource& source, uint32_t y, uint32_t x, uint32_t count, int16_t* line);
 
-// mixed = a + weight (b - a), of `count` pixels.
-void MixLines(const int16_t* a, const int16_t* b, int16_t weight, uint32_t count, int16_t* mixed);
+// mixed = a + weight (b - a), of `numbers` numbers and up to seven more.
+void MixLines(const int16_t* a, const int16_t* b, int16_t weight, size_t numbers, int16_t* mixed);
 
 // Where an output row's pixels come from in a line: number `first` and `second` of the line, and the second's weight,
-// four times over.
+// four times over. The tables have kTapsAtOnce - 1 more entries than pixels.
+constexpr uint32_t kTapsAtOnce = 4;
 struct LineTaps {
   const uint32_t *first, *second;
   const int16_t* weights;
@@ -40,6 +47,7 @@ struct LevelScale {
 struct LineTarget {
   void* out;
   int64_t at, pixel_step, channel_step;
+  bool is_swapped;       // the line's first channel is the last one here
   LevelScale values;     // for float32
   const uint8_t* bytes;  // the bytes of each level, by channel (kLevels each); null for float32
 };

@@ -4,7 +4,7 @@
  */
 import { viewOf, type View } from '../pixels/geometry.js'
 import type { PreprocessSpec, Region } from '../pixels/spec.js'
-import { focusOf, heatAt } from './focus.js'
+import { createFocus, heatAt } from './focus.js'
 import type { HeatMap, HeatSource } from './map.js'
 
 /** Corners in shares of the frame, in order around the polygon. The last corner connects to the first. */
@@ -51,6 +51,7 @@ export function createAttention({ heat, spec, watchRegion }: AttentionOptions): 
     readonly view: View
     readonly inside: Uint8Array | null
   } | null = null
+  const focusOf = createFocus()
   return (classIndex, width, height) => {
     if (known?.width !== width || known.height !== height) {
       const view = viewOf(spec, width, height)

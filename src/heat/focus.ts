@@ -20,58 +20,112 @@ const leastCells = 28
  *     const inFrame = box && viewOf(spec, frame.width, frame.height).toFrame(box)
  */
 export function focusOf(map: HeatMap, level = focusLevel): Region | null {
-  const fine = interpolated(map, Math.max(1, Math.ceil(leastCells / Math.max(map.width, map.height))))
-  let hottest = 0
-  for (let i = 1; i < fine.values.length; i++) if (fine.values[i]! > fine.values[hottest]!) hottest = i
-  const greatest = fine.values[hottest]!
-  if (!(greatest > 0) || greatest === Infinity) return null
-  return regionAround(fine, hottest, greatest * level)
+  return createFocus(level)(map)
+}
+
+/** `focusOf` for many maps: it keeps its memory from one map to the next of the same size. */
+export function createFocus(level = focusLevel): (map: HeatMap) => Region | null {
+  let memory: FocusMemory | null = null
+  return (map) => {
+    if (memory?.cells.width !== map.width || memory.cells.height !== map.height) memory = memoryFor(map)
+    const fine = memory.finer ? memory.finer(map) : map
+    const hottest = hottestOf(fine.values)
+    const greatest = fine.values[hottest]!
+    if (!(greatest > 0) || greatest === Infinity) return null
+    return regionAround(fine, hottest, greatest * level, memory)
+  }
+}
+
+/** What `createFocus` needs for maps of one size. */
+interface FocusMemory {
+  readonly cells: Pick<Grid, 'width' | 'height'>
+  /** Interpolates a map; null where it is fine enough. */
+  readonly finer: ((map: Grid) => Grid) | null
+  /** For each place of the finer map: whether it was seen. */
+  readonly isSeen: Uint8Array
+  /** Places of runs that are not looked at yet. */
+  readonly open: Int32Array
+}
+
+function memoryFor({ width, height }: HeatMap): FocusMemory {
+  const factor = Math.max(1, Math.ceil(leastCells / Math.max(width, height)))
+  const places = width * height * factor * factor
+  return {
+    cells: { width, height },
+    finer: factor === 1 ? null : interpolator({ width, height }, factor),
+    isSeen: new Uint8Array(places),
+    open: new Int32Array(places),
+  }
 }
 
 type Grid = Pick<HeatMap, 'width' | 'height' | 'values'>
 
-/** The bounds of all places that reach `threshold` and connect to `start` by their sides. */
-function regionAround({ width, height, values }: Grid, start: number, threshold: number): Region {
-  const isSeen = new Uint8Array(values.length)
-  // Each place is opened at most once.
-  const open = new Int32Array(values.length)
-  let count = 0
-  const visit = (place: number): void => {
-    if (isSeen[place] === 1 || !(values[place]! >= threshold)) return
-    isSeen[place] = 1
-    open[count++] = place
-  }
-  visit(start)
+function hottestOf(values: Float32Array): number {
+  let hottest = 0
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[hottest]!) hottest = i
+  return hottest
+}
+
+/** The bounds of all places that reach `threshold` and connect to `start` by their sides, found run by run. */
+function regionAround(
+  { width, height, values }: Grid,
+  start: number,
+  threshold: number,
+  { isSeen, open }: Pick<FocusMemory, 'isSeen' | 'open'>,
+): Region {
+  isSeen.fill(0)
+  open[0] = start
+  let count = 1
   let [left, top, right, bottom] = [width, height, 0, 0]
   while (count > 0) {
     const place = open[--count]!
+    if (isSeen[place] === 1) continue
     const y = Math.floor(place / width)
-    const x = place - y * width
-    left = Math.min(left, x)
-    right = Math.max(right, x + 1)
+    const row = y * width
+    // The whole run of its row.
+    let [begin, end] = [place, place]
+    while (begin > row && values[begin - 1]! >= threshold) begin--
+    for (; end < row + width && values[end]! >= threshold; end++) isSeen[end] = 1
+    isSeen.fill(1, begin, place)
+    left = Math.min(left, begin - row)
+    right = Math.max(right, end - row)
     top = Math.min(top, y)
     bottom = Math.max(bottom, y + 1)
-    if (x > 0) visit(place - 1)
-    if (x + 1 < width) visit(place + 1)
-    if (y > 0) visit(place - width)
-    if (y + 1 < height) visit(place + width)
+    // The first place of each run beside it.
+    for (let side = y > 0 ? -1 : 1; side <= (y + 1 < height ? 1 : -1); side += 2) {
+      const shift = side * width
+      let isRun = false
+      for (let i = begin + shift; i < end + shift; i++) {
+        const isHot = values[i]! >= threshold
+        if (isHot && !isRun && isSeen[i] === 0) open[count++] = i
+        isRun = isHot
+      }
+    }
   }
   return { x: left / width, y: top / height, width: (right - left) / width, height: (bottom - top) / height }
 }
 
 /** The map with `factor` times as many places in each direction, bilinear between the centres of its cells. */
 export function interpolated(map: Grid, factor: number): Grid {
-  const [width, height] = [map.width * factor, map.height * factor]
-  const [columns, rows] = [tapsOf(map.width, width), tapsOf(map.height, height)]
-  // Across first, each row of the map once.
-  const wide = new Float64Array(width * map.height)
-  for (let y = 0; y < map.height; y++) mixAcross(map, y, columns, wide)
+  return interpolator(map, factor)(map)
+}
+
+/** `interpolated` for maps of one size; its result is valid until the next call. */
+function interpolator(cells: Pick<Grid, 'width' | 'height'>, factor: number): (map: Grid) => Grid {
+  const [width, height] = [cells.width * factor, cells.height * factor]
+  const [columns, rows] = [tapsOf(cells.width, width), tapsOf(cells.height, height)]
+  const wide = new Float64Array(width * cells.height)
   const values = new Float32Array(width * height)
-  for (let y = 0; y < height; y++) {
-    const [upper, lower, share] = [rows.first[y]! * width, rows.second[y]! * width, rows.shares[y]!]
-    for (let x = 0; x < width; x++) values[y * width + x] = wide[upper + x]! * (1 - share) + wide[lower + x]! * share
+  const grid = { width, height, values }
+  return (map) => {
+    // Across first, each row of the map once.
+    for (let y = 0; y < cells.height; y++) mixAcross(map, y, columns, wide)
+    for (let y = 0; y < height; y++) {
+      const [upper, lower, share] = [rows.first[y]! * width, rows.second[y]! * width, rows.shares[y]!]
+      for (let x = 0; x < width; x++) values[y * width + x] = wide[upper + x]! * (1 - share) + wide[lower + x]! * share
+    }
+    return grid
   }
-  return { width, height, values }
 }
 
 /** For each place along one side: the two cells that it lies between, and the share of the second. */
