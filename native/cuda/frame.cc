@@ -48,8 +48,8 @@ Status FrameLaunch::Build(const PixelSpec& spec, const PixelSource& source, Fram
   launch->taps.clear();
   const uint32_t numbers = PixelNumbers(source.format);
   for (uint32_t u = 0; u < pass.inner_width_; ++u) {
-    for (uint32_t value :
-         {pass.first_[u] / numbers, pass.second_[u] / numbers, static_cast<uint32_t>(pass.column_weights_[size_t{4} * u]), 0u})
+    for (uint32_t value : {pass.first_[u] / numbers, pass.second_[u] / numbers,
+                           static_cast<uint32_t>(pass.column_weights_[size_t{4} * u]), 0u})
       launch->taps.push_back(static_cast<int16_t>(value));
   }
   for (uint32_t v = 0; v < pass.inner_height_; ++v) {

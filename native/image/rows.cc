@@ -46,8 +46,7 @@ const uint8_t* Bytes(const uint8_t* row, uint64_t row_bytes, uint64_t at, uint64
   return copy;
 }
 
-void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first,
-                int16_t* line) {
+void ReadPacked(const uint8_t* row, uint64_t row_bytes, uint32_t x, uint32_t count, bool is_luma_first, int16_t* line) {
   uint8_t copy[16];
   for (uint32_t i = 0; i < count; i += 8) {
     const Words words = (Words)LoadFixed(Bytes(row, row_bytes, uint64_t{2} * (x + i), 16, copy));
