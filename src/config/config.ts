@@ -3,9 +3,9 @@
  * defaults. An unknown key is an error that suggests the nearest known one.
  */
 import { readFileSync } from 'node:fs'
-import { parse, YAMLParseError } from 'yaml'
+import { parseDocument } from 'yaml'
 import { z } from 'zod'
-import { fileFaultOf, GapcamError } from '../errors.js'
+import { fileFaultOf, GapcamError, messageOf } from '../errors.js'
 import { openToAll, redact, redactDeep } from '../secrets.js'
 import { withSecrets } from './credentials.js'
 import { sentenceOf } from './issues.js'
@@ -116,21 +116,53 @@ export const variableOf = (key: string): string =>
 /** A value from a command line or the environment: text where the key takes text, else what YAML makes of it. */
 export function scalar(text: string, key: string): unknown {
   if (configKeys().find((entry) => entry.key === key)?.isText) return text
-  const value: unknown = /^[\d.,x]+$/.test(text) && !/^\d+(\.\d+)?$/.test(text) ? text : parse(text)
-  return value === null ? text : value
+  if (/^[\d.,x]+$/.test(text) && !/^\d+(\.\d+)?$/.test(text)) return text
+  try {
+    return parseYaml(text) ?? text
+  } catch {
+    // The sentence of the library may repeat the value, which may be a secret.
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `${key}: its value is not valid YAML; put it in quotes, or close its brackets`,
+    )
+  }
+}
+
+/** YAML 1.2 with anchors and the merge key `<<`. A tag that has no meaning here, such as `!secret`, is an error. */
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text, { merge: true })
+  const fault = document.errors[0] ?? document.warnings[0]
+  if (fault) throw fault
+  return document.toJS()
+}
+
+/** What the YAML library found wrong, where its own sentence would be one for programmers. */
+const yamlFaults: readonly [RegExp, string][] = [
+  [/^Source contains multiple documents.*?( at line|$)/, 'it holds a second document, which begins$1'],
+  [/^Excessive alias count.*/, 'its anchors repeat too much'],
+]
+
+function yamlFaultOf(error: unknown): string {
+  const sentence = messageOf(error).split('\n')[0]!.replace(/:$/, '')
+  const known = yamlFaults.find(([pattern]) => pattern.test(sentence))
+  return known ? sentence.replace(...known) : sentence
 }
 
 function readYaml(file: string): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${fileFaultOf(error)}`, {
+      hint: 'Check the path and the permissions of the file.',
+    })
+  }
   let data: unknown
   try {
-    data = parse(readFileSync(file, 'utf8')) ?? {}
+    data = parseYaml(text) ?? {}
   } catch (error) {
-    const why = fileFaultOf(error).split('\n')[0]!.replace(/:$/, '')
-    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${why}`, {
-      hint:
-        error instanceof YAMLParseError
-          ? 'Correct the YAML at this place.'
-          : 'Check the path and the permissions of the file.',
+    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${yamlFaultOf(error)}`, {
+      hint: 'Correct the YAML at this place.',
     })
   }
   if (typeof data !== 'object' || Array.isArray(data))

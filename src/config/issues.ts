@@ -8,7 +8,7 @@ import { configKeys } from './keys.js'
 
 /** The sentence for the first issue. `origins` says where the value of a key came from. */
 export function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, string>): string {
-  const issue = error.issues[0]!
+  const issue = likeliest(error.issues[0]!)
   const key = issue.path.join('.')
   if (issue.code === 'unrecognized_keys') return unknownKeyOf(issue, key)
   const origin = origins.get(key) ?? origins.get(String(issue.path[0]))
@@ -17,6 +17,19 @@ export function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, strin
   if (first === 'cameras' && origin === 'flag' && field !== undefined)
     return `--${field === 'id' ? 'camera' : String(field)}: ${demandOf(issue)}`
   return `${key}${origin ? ` (from the ${origin})` : ''}: ${demandOf(issue)}`
+}
+
+/** The issue itself, or of a union the one of the member that the value resembles most, with the path down to it. */
+function likeliest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union' || !isOfZod(issue)) return issue
+  // Prefer the member whose keys and whose type the value has.
+  const fitting = issue.errors.filter((member) => !member.some(({ code }) => code === 'unrecognized_keys'))
+  const all = (fitting.length > 0 ? fitting : issue.errors).flat()
+  const best = all.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value') ?? all.at(-1)
+  if (best === undefined) return issue
+  const path = [...issue.path, ...best.path]
+  if (best.code !== 'invalid_value') return likeliest({ ...best, path })
+  return { ...best, path, values: all.flatMap((other) => (other.code === 'invalid_value' ? other.values : [])) }
 }
 
 /** A key that a group, a camera or another table does not have. */
@@ -44,15 +57,8 @@ const typeDemands: Readonly<Record<string, string>> = {
 
 /** What the value must be. Messages of our own schema are used as they are; those of Zod are put in plain words. */
 function demandOf(issue: z.core.$ZodIssue): string {
-  if (!/^(Invalid|Too|Unrecognized)/.test(issue.message)) return issue.message
+  if (!isOfZod(issue)) return issue.message
   switch (issue.code) {
-    case 'invalid_union': {
-      // Prefer the member whose keys and whose type the value has.
-      const fitting = issue.errors.filter((member) => !member.some(({ code }) => code === 'unrecognized_keys'))
-      const all = (fitting.length > 0 ? fitting : issue.errors).flat()
-      const best = all.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value') ?? all.at(-1)
-      return best ? demandOf(best) : issue.message
-    }
     case 'invalid_type':
       return issue.message.endsWith('received undefined')
         ? 'must be given'
@@ -70,6 +76,9 @@ function demandOf(issue: z.core.$ZodIssue): string {
       return issue.message
   }
 }
+
+/** Whether the message is Zod's, not one of our own schema. */
+const isOfZod = ({ message }: z.core.$ZodIssue): boolean => /^(Invalid|Too|Unrecognized)/.test(message)
 
 /** The unit of a bound: texts and lists are measured by their length. */
 function lengthOf(origin: string): string {

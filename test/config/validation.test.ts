@@ -22,8 +22,46 @@ it('a group whose keys are all commented out has the defaults', () => {
   ).toMatchObject({ mqtt: { broker: 'embedded' }, policy: { consecutive: 3 } })
 })
 
+it('a camera can take the keys of another one by the merge key', () => {
+  const yaml = 'cameras:\n  - &gate { id: gate, source: test://, fps: 5 }\n  - { <<: *gate, id: door }'
+  expect(loadConfig({ flags: {}, environment: {}, file: written(yaml) }).config.cameras).toMatchObject([
+    { id: 'gate', fps: 5 },
+    { id: 'door', source: 'test://', fps: 5 },
+  ])
+})
+
+it.each(['[0', '*x', '{a', '!secret x'])('the value %s of a variable is refused with its key', (value) => {
+  expect(() => loadConfig({ flags: {}, environment: { GAPCAM_POLICY_THRESHOLD: value } })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(/^policy\.threshold: .* YAML/) }),
+  )
+})
+
 describe('a configuration is refused', () => {
   it.each([
+    ['for a rotation that is none', 'cameras: [{ id: a, source: test://, rotate: 45 }]', /must be 0, 90, 180 or 270$/],
+    [
+      'for a time without a unit, with the key below a union',
+      'cameras: [{ id: a, source: test://, zones: [{ id: z, trigger: { every: 5 } }] }]',
+      /^cameras\.0\.zones\.0\.trigger\.every \(from the file\): must be a time with its unit/,
+    ],
+    [
+      'for a second document',
+      'node: a\n---\nnode: b',
+      /gapcam\.yaml: it holds a second document, which begins at line 2, column 1$/,
+    ],
+    [
+      'for a tag of another program',
+      'mqtt: { password: !secret mqtt }',
+      /gapcam\.yaml: Unresolved tag: !secret at line 1/,
+    ],
+    [
+      'for anchors that grow without end',
+      [
+        'a: &a [x,x,x,x,x,x,x,x]',
+        ...['b', 'c', 'd', 'e'].map((k, i) => `${k}: &${k} [${`*${'abcd'[i]},`.repeat(8)}]`),
+      ].join('\n'),
+      /gapcam\.yaml: its anchors repeat too much$/,
+    ],
     [
       'for a group with a value of its own',
       'mqtt: none',
