@@ -94,7 +94,7 @@ export const errorTable = {
   PICTURE_INVALID: {
     status: 3,
     retryable: false,
-    hint: 'gapcam reads JPEG, PNG, WebP, GIF, TIFF and AVIF. Replace a damaged file.',
+    hint: 'gapcam reads JPEG, PNG, WebP, GIF, TIFF, AVIF and BMP. Replace a damaged file.',
   },
   MODEL_NOT_FOUND: { status: 4, retryable: false, hint: 'Check the path and the permissions of the model file.' },
   MODEL_INVALID: {

@@ -281,7 +281,7 @@ async function picturesOf(paths: readonly string[]): Promise<string[]> {
   const files = lists.flat()
   if (files.length === 0)
     throw new GapcamError('PICTURE_INVALID', `no pictures found in ${paths.join(', ')}`, {
-      hint: 'Name a picture, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF or AVIF.',
+      hint: 'Name a picture, or a folder with pictures: JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP.',
     })
   return files
 }

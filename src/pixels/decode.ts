@@ -41,8 +41,24 @@ export async function decodePicture(
     return await decode(bytes, size, page)
   } catch (error) {
     if (error instanceof GapcamError) throw error
-    throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${messageOf(error).split('\n')[0]}`, { cause: error })
+    throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${faultOf(messageOf(error))}`, { cause: error })
   }
+}
+
+/** What sharp's messages mean. Those of a decoder, such as libpng, are quoted in one line behind it. */
+const faults: readonly [RegExp, string][] = [
+  [/unsupported image format/i, 'it is no picture of a known format'],
+  [/exceeds pixel limit/i, `it has more than ${maxPixels / 1e6} million pixels`],
+  [/premature end|unexpected end|truncated|out of data|end of (file|stream)/i, 'it is cut off'],
+]
+
+function faultOf(message: string): string {
+  const lines = message.split('\n').map((line) => line.trim())
+  const known = faults.find(([pattern]) => pattern.test(message))
+  if (known) return known[1]
+  // sharp's own first line says no more than that a warning counts.
+  const said = lines.filter((line) => line !== '' && !/^Warning treated as error/.test(line))[0]
+  return said === undefined ? 'it is damaged' : `it is damaged (${said})`
 }
 
 /**

@@ -172,9 +172,9 @@ describe('is refused in one sentence with the name of the file', () => {
       .toBuffer()
   it.each<[string, () => Promise<Uint8Array>, RegExp]>([
     ['an empty file', async () => new Uint8Array(0), /the file is empty/],
-    ['text', async () => Buffer.from('this is no picture'), /./],
-    ['a JPEG without its second half', async () => (await noisy()).subarray(0, 8000), /./],
-    ['a PNG without its end', async () => (await draw().png().toBuffer()).subarray(0, 120), /./],
+    ['text', async () => Buffer.from('this is no picture'), /: it is no picture of a known format$/],
+    ['a JPEG without its second half', async () => (await noisy()).subarray(0, 8000), /: it is cut off$/],
+    ['a PNG without its end', async () => (await draw().png().toBuffer()).subarray(0, 120), /: it is (cut off|damaged)/],
     [
       'a PNG with a byte changed',
       async () => {
@@ -182,7 +182,7 @@ describe('is refused in one sentence with the name of the file', () => {
         bytes[60]! ^= 0xff
         return bytes
       },
-      /./,
+      /: it is damaged/,
     ],
     [
       'a PNG that claims 50,000 x 50,000 pixels',
@@ -192,7 +192,7 @@ describe('is refused in one sentence with the name of the file', () => {
         bytes.writeUInt32BE(50_000, 20)
         return bytes
       },
-      /./,
+      /: it has more than 100 million pixels$/,
     ],
   ])('%s', async (_, make, why) => {
     const error = await decodePicture(await make(), 'yard.jpg').then(
