@@ -174,7 +174,11 @@ describe('is refused in one sentence with the name of the file', () => {
     ['an empty file', async () => new Uint8Array(0), /the file is empty/],
     ['text', async () => Buffer.from('this is no picture'), /: it is no picture of a known format$/],
     ['a JPEG without its second half', async () => (await noisy()).subarray(0, 8000), /: it is cut off$/],
-    ['a PNG without its end', async () => (await draw().png().toBuffer()).subarray(0, 120), /: it is (cut off|damaged)/],
+    [
+      'a PNG without its end',
+      async () => (await draw().png().toBuffer()).subarray(0, 120),
+      /: it is (cut off|damaged)/,
+    ],
     [
       'a PNG with a byte changed',
       async () => {
