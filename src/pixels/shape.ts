@@ -144,10 +144,13 @@ function polygonOf(given: unknown): readonly Point[] | null {
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 
+/** A sum as a person would write it: 0.3, not 0.30000000000000004. */
+const withoutNoise = (sum: number): number => Number(sum.toFixed(6))
+
 function rectangleFault({ x, y, width, height }: Region): string | null {
   const isIn = x >= 0 && y >= 0 && x + width <= 1 + slack && y + height <= 1 + slack
   if (!isIn)
-    return `must lie inside the picture, from 0 to 1; it reaches from ${x}, ${y} to ${x + width}, ${y + height}`
+    return `must lie inside the picture, from 0 to 1; it reaches from ${x}, ${y} to ${withoutNoise(x + width)}, ${withoutNoise(y + height)}`
   return sizeFault({ x, y, width, height })
 }
 

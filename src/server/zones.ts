@@ -109,9 +109,16 @@ function shapeRoutes(execute: Execute, live: ZoneRouteOptions['live']): Route[] 
         revision: z.string().max(64).optional().describe('refuse where the zone has another revision'),
       }),
       reply: answer,
-      handle({ params, body }) {
-        requireRevision(live, params, body.revision)
-        return execute({ kind: 'zone_set', ...params, ...body })
+      async handle({ params, body }) {
+        const check = (): void => requireRevision(live, params, body.revision)
+        check()
+        try {
+          return await execute({ kind: 'zone_set', ...params, ...body })
+        } catch (error) {
+          // Others may have changed it since.
+          check()
+          throw error
+        }
       },
     }),
     route({

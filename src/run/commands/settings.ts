@@ -81,10 +81,13 @@ export type Overrides = z.output<typeof current>
 const first = z.strictObject({ version: z.literal(1), ...ofZones })
 
 /** The file of the settings, in this version and earlier ones. */
-const overridesSchema: z.ZodType<Overrides> = z.union([
-  current,
-  first.transform((before): Overrides => ({ ...before, version: 2, zones: {} })),
-])
+const overridesSchema: z.ZodType<Overrides> = z.discriminatedUnion(
+  'version',
+  [current, first.transform((before): Overrides => ({ ...before, version: 2, zones: {} }))],
+  { error: ({ input }) => (isNewer(input) ? 'the file is from a newer version of gapcam' : undefined) },
+)
+
+const isNewer = (input: unknown): boolean => Number((input as { readonly version?: unknown } | null)?.version) > 2
 
 /** The settings in a state folder as they are now, without changing anything; a fault says why they cannot be read. */
 export function readOverrides(folder: string): { readonly overrides: Overrides; readonly fault: string | null } {

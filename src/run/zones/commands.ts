@@ -44,7 +44,32 @@ export interface ZoneSetting {
 
 /** Adds a zone or changes it. Throws Refusal, and then nothing has changed. */
 export async function setZone(context: ZoneContext, given: ZoneSetting): Promise<Fields> {
-  const { settings } = context
+  const { settings, target } = context
+  // The labels of a model are read in between. Where others changed a setting meanwhile, theirs comes first.
+  for (;;) {
+    const { overrides } = settings
+    const { camera, zone, overlay } = zoneAfter(settings, given)
+    const [definition] = zonesOf({ ...camera, zones: [zone], keepsOwn: false })
+    const fault = await target.labelFault?.(definition!)
+    if (settings.overrides !== overrides) continue
+    if (fault) throw new Refusal('invalid', fault)
+    const isKept = await keep(context, camera.id, overlay)
+    const name = given.rename ?? given.zone
+    const now = settings.cameras.find(({ id }) => id === camera.id)?.zones?.find(({ id }) => id === name)
+    return {
+      camera: camera.id,
+      zone: name,
+      ...(now ? { values: writtenZone(now), revision: revisionOf(now) } : {}),
+      ...(isKept ? {} : { kept: false }),
+    }
+  }
+}
+
+/** A zone with its camera and the camera's overlay, after a change of the present settings. Throws Refusal. */
+function zoneAfter(
+  settings: Settings,
+  given: ZoneSetting,
+): { readonly camera: ZonedCamera; readonly zone: ZoneConfig; readonly overlay: ZoneOverlay } {
   const camera = cameraOf(settings, given.camera)
   const before = camera.zones?.find(({ id }) => id === given.zone)
   if (given.revision !== undefined && (before === undefined || revisionOf(before) !== given.revision))
@@ -56,18 +81,7 @@ export async function setZone(context: ZoneContext, given: ZoneSetting): Promise
   })
   if ('fault' in next)
     throw new Refusal('invalid', typeof next.fault === 'string' ? next.fault : sentenceOf(next.fault, new Map()))
-  const name = given.rename ?? given.zone
-  const [definition] = zonesOf({ ...camera, zones: [next.zone], keepsOwn: false })
-  const fault = await context.target.labelFault?.(definition!)
-  if (fault) throw new Refusal('invalid', fault)
-  const isKept = await keep(context, camera.id, next.overlay)
-  const now = settings.cameras.find(({ id }) => id === camera.id)?.zones?.find(({ id }) => id === name)
-  return {
-    camera: camera.id,
-    zone: name,
-    ...(now ? { values: writtenZone(now), revision: revisionOf(now) } : {}),
-    ...(isKept ? {} : { kept: false }),
-  }
+  return { camera, ...next }
 }
 
 /** Removes a zone, or the camera's own question. Throws Refusal. */

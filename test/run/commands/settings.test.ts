@@ -131,6 +131,15 @@ describe('kept on disk', () => {
     expect(open(folder).zone('cam0').policy.threshold).toBe(0.5)
   })
 
+  it('of a newer version are set aside with a warning that says so', () => {
+    const folder = freshFolder()
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'settings.json'), '{"version":3,"cameras":{},"values":{},"zones":{}}')
+    warnings.length = 0
+    expect(open(folder).overrides.version).toBe(2)
+    expect(warnings.join()).toMatch(/version: the file is from a newer version of gapcam\)/)
+  })
+
   it('of an older version, before there were zones, are read', () => {
     const folder = freshFolder()
     mkdirSync(folder, { recursive: true })
@@ -205,5 +214,5 @@ describe('kept on disk', () => {
     await settings.change({ zone: 'cam0', threshold: 0.77 })
     expect(readdirSync(folder)).toEqual(['settings.json'])
     expect(existsSync(join(folder, 'settings.json.damaged'))).toBe(false)
-  })
+  }, 240_000)
 })

@@ -197,6 +197,18 @@ describe.skipIf(!hasMosquitto)('zones of commands', () => {
     const region = { x: 0.1, y: 0.1, w: 0.4, h: 0.4 }
     const made = await first.ask({ kind: 'zone_set', zone: 'gate', values: { region, policy: { threshold: 0.1 } } })
     expect(made).toMatchObject({ camera: 'yard', zone: 'gate', revision: expect.any(String) })
+    // Two editors at once: of one version of the zone only one change is taken, and other keys are never undone.
+    const [revision, kind, zone] = [made['revision'], 'zone_set', 'gate'] as const
+    const both = await Promise.allSettled([
+      first.ask({ kind, zone, revision, values: { name: 'Gate' } }),
+      first.ask({ kind, zone, revision, values: { name: 'Door' } }),
+    ])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    await Promise.all([
+      first.ask({ kind, zone, values: { name: 'Garden gate' } }),
+      first.ask({ kind, zone, values: { mask: 'none' } }),
+    ])
+    expect(await first.ask({ kind, zone, values: {} })).toMatchObject({ values: { name: 'Garden gate', mask: 'none' } })
     await first.ask({ kind: 'zone_set', zone: 'bin', values: {} })
     await until(
       async () => (await retainedAll(broker)).get('gapcam/z/yard/gate/label')?.startsWith('class') === true,
