@@ -127,7 +127,7 @@ function hasAllPackages() {
 }
 
 async function buildTypeScript() {
-  const wanted = digest(['src', 'tsconfig.json', 'scripts/build/page.mjs', 'scripts/build/once.mjs'])
+  const wanted = digest(['src', 'tsconfig.json', 'scripts/build/page.mjs', 'scripts/build/bundle.mjs'])
   const stamp = 'dist/.built'
   if (readStamp(stamp) === wanted) return
   console.error('gapcam: compiling TypeScript')
@@ -139,9 +139,9 @@ async function buildTypeScript() {
   await buildPage().catch((error) => {
     throw new SetUpError(`the page could not be bundled: ${error.message}`)
   })
-  const { buildBundle } = await import('./build/once.mjs')
+  const { buildBundle } = await import('./build/bundle.mjs')
   await buildBundle().catch((error) => {
-    throw new SetUpError(`gapcam once could not be bundled: ${error.message}`)
+    throw new SetUpError(`gapcam once and gapcam run could not be bundled: ${error.message}`)
   })
   chmodSync(join(root, 'dist/cli/main.js'), 0o755)
   writeFileSync(join(root, stamp), wanted)

@@ -33,7 +33,8 @@ export async function startEmbeddedBroker({
   log,
 }: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
   // Loaded only here: it takes memory, and most nodes use another broker.
-  const { Aedes } = await import('aedes')
+  const [{ Aedes }, { writeWithoutTable }] = await Promise.all([import('aedes'), import('./packets.js')])
+  writeWithoutTable()
   const aedes = new Aedes()
   await aedes.listen()
   const sockets = new Set<Socket>()

@@ -7,7 +7,7 @@ import type { Clock } from '../clock.js'
 import { messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import { LinkReport } from './link-report.js'
-import { connectOnce } from './mqtt-client.js'
+import { connectOnce } from './connect.js'
 import {
   firstVersion,
   otherVersion,

@@ -8,6 +8,7 @@ import { messageOf } from '../errors.js'
 import { certificateLoss, tlsFix } from './certificate.js'
 import { MqttConnection, reasonOf, type Ending } from './mqtt-connection.js'
 import type { Attempt, ConnectOptions, Incoming, Loss, Message, ProtocolVersion } from './mqtt.js'
+import { writeWithoutTable } from './packets.js'
 import { targetOf, type Target } from './target.js'
 
 export interface AttemptOptions {
@@ -26,7 +27,8 @@ export interface AttemptOptions {
 const maximumPacketSize = 1 << 20
 
 /** Tries once. Never rejects. */
-export function connectOnce(options: AttemptOptions): Promise<Attempt> {
+export function tryOnce(options: AttemptOptions): Promise<Attempt> {
+  writeWithoutTable()
   let client: MqttClient
   try {
     const target = targetOf(options.connect)

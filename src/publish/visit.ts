@@ -1,6 +1,7 @@
 /** One connection for a command that looks at a broker: no reconnecting, and no session that the broker would keep. */
 import { GapcamError } from '../errors.js'
-import { connectOnce, type AttemptOptions } from './mqtt-client.js'
+import { connectOnce } from './connect.js'
+import type { AttemptOptions } from './mqtt-client.js'
 import { firstVersion, otherVersion, type Attempt, type Connection } from './mqtt.js'
 import { targetOf } from './target.js'
 

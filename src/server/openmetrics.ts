@@ -42,7 +42,8 @@ export function createExposition(options: ExpositionOptions): () => Promise<Bina
 }
 
 async function createRegistry(rows: readonly Row[]): Promise<Exposition> {
-  const { Registry, Gauge, Counter } = await import('prom-client')
+  // The default export is the same in a bundle, which does not give a CommonJS package's names one by one.
+  const { Registry, Gauge, Counter } = (await import('prom-client')).default
   const registry = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>()
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   for (const { name, kind, help, labels = [], values } of rows) {

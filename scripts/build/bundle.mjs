@@ -1,5 +1,6 @@
-// Bundles `gapcam once` with its packages into dist/once: it starts in half the processor time, since Node reads a few
-// files instead of some three hundred. Other commands, sharp and onnxruntime stay outside.
+// Bundles `gapcam once` and `gapcam run` with their packages into dist/program. Node then reads a few files instead of some
+// three hundred: `once` starts in half the processor time, and `run` needs 11 MB less memory. Other commands, sharp and
+// onnxruntime stay outside. Names stay as they are, so that a stack trace can be read.
 import { build } from 'esbuild'
 import { rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -21,24 +22,27 @@ const places = {
   },
 }
 
+const bundled = ['./once.js', './run.js']
+
 const otherCommands = {
   name: 'other commands',
   setup({ onResolve }) {
     onResolve({ filter: /^\.\// }, ({ path, importer, kind }) => {
-      const isOther = kind === 'dynamic-import' && importer === `${dist}cli/program.js` && path !== './once.js'
+      const isOther = kind === 'dynamic-import' && importer === `${dist}cli/program.js` && !bundled.includes(path)
       return isOther ? { path: `../cli/${path.slice(2)}`, external: true } : undefined
     })
   },
 }
 
 export async function buildBundle() {
-  rmSync(`${dist}once`, { recursive: true, force: true })
+  rmSync(`${dist}program`, { recursive: true, force: true })
   await build({
     entryPoints: [`${dist}cli/program.js`],
-    outdir: `${dist}once`,
+    outdir: `${dist}program`,
     bundle: true,
     splitting: true,
-    minify: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
