@@ -19,10 +19,10 @@ const cameraReasons: ReadonlySet<string | null | undefined> = new Set<CameraReas
 ])
 
 /**
- * Why a zone cannot look although its camera delivers: it is switched off, its model cannot be used, or the camera shows
- * another view than the one in which its region was drawn.
+ * Why a zone cannot look although its camera delivers: it is switched off, its model cannot be used, the camera shows
+ * another view than the one in which its region was drawn, or the engine has no time for it.
  */
-export type ZoneReason = 'zone_disabled' | 'unavailable' | 'moved'
+export type ZoneReason = 'zone_disabled' | 'unavailable' | 'moved' | 'overloaded'
 
 /**
  * `starting`: no frame yet. `settling`: frames, but not enough in a row. `novel`: the picture is none of the taught states.

@@ -120,11 +120,15 @@ function returned({ decision: { reason } }: PolicyState): PolicyEvent[] {
   return isWithoutCamera({ reason }) && reason !== 'camera_disabled' ? ['camera_recovered'] : []
 }
 
-/** Withdraws a label whose last frame is too old. Call it regularly while no frame comes. */
-export function expire(state: PolicyState, options: PolicyOptions, nowMs: number): PolicyStep {
+/**
+ * Withdraws a label whose last frame is too old. Call it regularly while no frame comes. A frame that the zone had to skip
+ * (at `skippedMs`) shows that the camera delivers, and that the engine has no time for the zone.
+ */
+export function expire(state: PolicyState, options: PolicyOptions, nowMs: number, skippedMs = -Infinity): PolicyStep {
   const isStale = state.lastFrameMs !== null && nowMs - state.lastFrameMs > options.staleAfterMs
   if (!isStale || isWithoutCamera(state.decision)) return { state, events: [] }
-  return loseCamera(state, 'camera_stale', nowMs)
+  if (nowMs - skippedMs > options.staleAfterMs) return loseCamera(state, 'camera_stale', nowMs)
+  return step(state, forget(state, 'overloaded', nowMs), [])
 }
 
 /**

@@ -48,9 +48,10 @@ export class Zone {
   #settings: ZoneSettings
   #last: Prediction | null = null
   #frames = 0
-  /** When it had its last turn on the engine, and when it last saw a frame without looking at it. */
+  /** When it had its last turn on the engine, when it last saw a frame without looking at it, and when it skipped one. */
   #turnMs = -Infinity
   #seenMs = -Infinity
+  #skippedMs = -Infinity
   #isSwitchedOff = false
   /** More frames like the last one would change the decision. */
   #isSettling = false
@@ -133,11 +134,11 @@ export class Zone {
     const looked = await turns.take(() => this.#look(frame, reason), { lastMs: this.#turnMs, untilMs })
     if (looked === null) {
       this.skipped++
+      this.#skippedMs = clock.now()
       return frame.release()
     }
     this.#turnMs = clock.now()
-    const { prediction, drawn } = looked
-    if (drawn) await this.#deliver(frame, drawn, prediction)
+    if (looked.drawn) await this.#deliver(frame, looked.drawn, looked.prediction)
   }
 
   /** Follows the camera's view. False where the region's place is not known: the zone does not look. */
@@ -241,11 +242,10 @@ export class Zone {
   /** Withdraws a label whose last frame is too old. Call it about once a second. */
   tick(): void {
     if (this.#isSwitchedOff) return
-    const { settings, clock } = this.#options
-    const before = this.#policy
+    const [before, { settings, clock }] = [this.#policy, this.#options]
     // A frame that it did not have to look at shows that the camera delivers.
     const lastFrameMs = before.lastFrameMs === null ? null : Math.max(before.lastFrameMs, this.#seenMs)
-    const step = expire({ ...before, lastFrameMs }, settings().policy, clock.now())
+    const step = expire({ ...before, lastFrameMs }, settings().policy, clock.now(), this.#skippedMs)
     if (step.settled) return this.#apply(step, null)
     const said = this.#answer.tick()
     if (said) this.#publish(said, null)

@@ -194,6 +194,16 @@ describe('a camera that goes away', () => {
     expect(expire(stale.state, bare, 5000).events).toEqual([])
   })
 
+  it('is overloaded and not stale while frames come that the engine has no time for', () => {
+    const busy = expire(settledOpen, bare, 1001, 900)
+    expect(busy.settled).toMatchObject({ label: unknownLabel, reason: 'overloaded' })
+    expect(busy.events).toEqual([])
+    expect(expire(busy.state, bare, 1500, 1400).settled).toBeUndefined()
+    expect(expire(busy.state, bare, 9000, 1400).settled).toMatchObject({ reason: 'camera_stale' })
+    const back = observe(busy.state, scored([0, 0.8, 0, 0]), { ...bare, smoothingMs: 1e6 }, 1600)
+    expect(back.events).toEqual(['label_changed'])
+  })
+
   it('is not an event when a command disabled it', () => {
     const off = loseCamera(settledOpen, 'camera_disabled', 500)
     expect(off).toMatchObject({ events: [], settled: { label: unknownLabel, reason: 'camera_disabled' } })

@@ -25,6 +25,7 @@ export const reasonNumbers: Readonly<Record<ZoneState['reason'], number>> = {
   unavailable: 12,
   moved: 13,
   clip_short: 14,
+  overloaded: 15,
   removed: 255,
 }
 

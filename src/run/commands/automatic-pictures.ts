@@ -3,6 +3,7 @@
  * decision settles and when its label changes, at most once in `mqtt.imageEveryMs`, and the last ones again on each
  * connection and when Home Assistant has started.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { messageOf } from '../../errors.js'
 import { isWithoutCamera, type Decision } from '../../decision/decision.js'
@@ -34,6 +35,8 @@ export class AutomaticPictures {
 
   constructor(options: AutomaticPicturesOptions) {
     this.#options = options
+    // Each zone waits for its picture with one listener.
+    setMaxListeners(0, this.#closing.signal)
     options.publisher.onRepeat(() => this.#sendAgainSoon())
   }
 
@@ -87,6 +90,7 @@ export class AutomaticPictures {
     this.#sending.abort()
     this.#sending = new AbortController()
     const { signal } = this.#sending
+    setMaxListeners(0, signal)
     this.#subscribed = wait(subscribeMs, undefined, { signal, ref: false }).then(
       () => void pictures.sendAgain(signal),
       () => undefined,

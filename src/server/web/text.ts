@@ -70,6 +70,7 @@ export const text = {
       zone_disabled: 'the zone is paused',
       unavailable: 'its model cannot be used',
       moved: 'the camera has moved',
+      overloaded: 'too many zones for this device',
     } as Readonly<Record<string, string>>,
   },
   zones: zonesText,
