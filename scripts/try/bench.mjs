@@ -14,7 +14,7 @@ export const photo = (name) => join(project, `models/photos/${name}.jpg`)
 /** Removed at the end of `trial`. */
 export const folder = mkdtempSync(join(tmpdir(), 'gapcam-try-'))
 const children = new Set()
-let failures = 0
+let [checks, failures] = [0, 0]
 
 /** Starts a program; what it prints is in `child.said`. */
 export function launch(program, args) {
@@ -54,6 +54,7 @@ export async function until(condition, seconds = 60) {
 
 /** Prints one line with the result. A failed check makes the exit status 1. */
 export function check(what, isRight, found = '') {
+  checks++
   if (!isRight) failures++
   process.stdout.write(`${isRight ? 'ok    ' : 'FAILED'}  ${what}${found === '' ? '' : `: ${found}`}\n`)
 }
@@ -82,5 +83,6 @@ export async function trial(run) {
     await Promise.all([...children].map((child) => end(child, 'SIGKILL')))
     rmSync(folder, { recursive: true, force: true })
   }
+  process.stdout.write(`${checks} checks, ${failures} failed\n`)
   process.exitCode = failures > 0 ? 1 : 0
 }

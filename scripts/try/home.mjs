@@ -3,7 +3,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { check, launch, project, until } from './bench.mjs'
+import { freePort } from '../bench/loopback.mjs'
+import { check, folder, launch, makeBroker, project, until } from './bench.mjs'
 
 /** The integrations that the trial uses. */
 const components = [
@@ -25,23 +26,49 @@ const components = [
   'zeroconf',
 ]
 
-/** Installs Home Assistant into .cache, once for each version; resolves with the folder of its programs. */
-export function install({ python, version }) {
+/** Options of each trial with Home Assistant, for parseArgs. */
+export const homeOptions = {
+  python: { type: 'string', default: 'python3.13' },
+  version: { type: 'string', default: '2025.4.0' },
+}
+
+/** A broker and Home Assistant, running. Prints the versions of both. */
+export async function openHome({ python, version }) {
+  const programs = install({ python, version })
+  const broker = await makeBroker()
+  broker.child = broker.start()
+  const place = { programs, home: join(folder, 'home'), port: await freePort(), brokerPort: broker.port }
+  configure(place)
+  const home = new Home(place)
+  await home.start()
+  const mosquitto = spawnSync('mosquitto', ['-h'], { encoding: 'utf8', env: { PATH: '/usr/sbin:/usr/bin' } })
+  process.stdout.write(`Home Assistant ${version}, ${mosquitto.stdout.split('\n')[0]}\n`)
+  return { broker, home }
+}
+
+/**
+ * Installs Home Assistant into .cache, once for each version; returns the folder of its programs. uv does it: pip takes much
+ * longer to settle the versions of 120 packages.
+ */
+function install({ python, version }) {
   const venv = join(project, '.cache/homeassistant', version)
   const programs = join(venv, 'bin')
-  if (existsSync(join(programs, 'hass'))) return programs
+  const done = join(venv, 'installed')
+  if (existsSync(done)) return programs
   mkdirSync(venv, { recursive: true })
-  run(python, ['-m', 'venv', venv])
-  const pip = (...packages) =>
-    run(join(programs, 'python'), ['-m', 'pip', 'install', '-q', '--prefer-binary', ...packages])
-  pip(`homeassistant==${version}`)
+  run(python, ['-m', 'venv', '--clear', venv])
+  const inVenv = join(programs, 'python')
+  run(inVenv, ['-m', 'pip', 'install', '-q', '--only-binary', ':all:', 'uv'])
+  const add = (...args) => run(join(programs, 'uv'), ['pip', 'install', '--python', inVenv, ...args])
+  add(`homeassistant==${version}`)
   // Each component names the exact versions that it needs.
   const packages = join(venv, 'lib', python.replace(/.*\//, ''), 'site-packages/homeassistant/components')
   const requirements = components
     .map((name) => join(packages, name, 'manifest.json'))
     .filter(existsSync)
     .flatMap((file) => JSON.parse(readFileSync(file, 'utf8')).requirements ?? [])
-  pip(...new Set(requirements))
+  add('--only-binary', ':all:', ...new Set(requirements))
+  writeFileSync(done, '')
   return programs
 }
 
@@ -52,7 +79,7 @@ function run(program, args) {
 }
 
 /** Writes the configuration: one user who has finished the onboarding, and the MQTT integration. */
-export function configure({ home, port, brokerPort, programs }) {
+function configure({ home, port, brokerPort, programs }) {
   mkdirSync(join(home, '.storage'), { recursive: true })
   writeFileSync(
     join(home, 'configuration.yaml'),
@@ -66,6 +93,9 @@ export function configure({ home, port, brokerPort, programs }) {
   run(join(programs, 'hass'), ['--script', 'auth', '-c', home, 'add', 'jo', 'secret'])
 }
 
+/** Name of the entry that the MQTT integration has. */
+const entryTitle = 'mosquitto'
+
 function mqttEntry(brokerPort) {
   const at = '2025-01-01T00:00:00+00:00'
   const status = (payload) => ({ topic: 'homeassistant/status', payload, qos: 0, retain: false })
@@ -76,7 +106,7 @@ function mqttEntry(brokerPort) {
     version: 1,
     minor_version: 2,
     domain: 'mqtt',
-    title: 'mosquitto',
+    title: entryTitle,
     data: { broker: '127.0.0.1', port: brokerPort },
     options: {
       discovery: true,
@@ -95,7 +125,7 @@ function mqttEntry(brokerPort) {
 }
 
 /** A running Home Assistant. `said` is its log since the last start. */
-export class Home {
+class Home {
   #programs
   #folder
   #child = null
@@ -117,7 +147,7 @@ export class Home {
   /** Starts it and logs in. */
   async start() {
     this.#child = launch(join(this.#programs, 'hass'), ['-c', this.#folder, '--skip-pip'])
-    if (!(await until(() => this.said.includes('birth message sent'), 180)))
+    if (!(await until(() => this.said.includes('birth message sent'), 900)))
       throw new Error(`Home Assistant did not start:\n${this.said.slice(-3000)}`)
     await this.#login()
   }
@@ -159,6 +189,12 @@ export class Home {
       .map(({ entity_id }) => entity_id)
       .filter((id) => id.includes(part))
       .sort()
+  }
+
+  /** The ids in the registry of entities, also of those that are switched off or have no state, that contain `part`. */
+  async registered(part) {
+    const list = await this.template(`{{ integration_entities('${entryTitle}') | to_json }}`)
+    return JSON.parse(list).filter((id) => id.includes(part))
   }
 
   /** True when every entity whose id contains `part` has a state. */

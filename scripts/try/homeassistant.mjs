@@ -4,33 +4,19 @@
 //
 // The first run fetches Home Assistant from PyPI into .cache/homeassistant (about 500 MB; that version needs Python
 // 3.13). Prints one line for each check, and ends with status 1 if one failed. --picture needs Debian's chromium.
-import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { freePort } from '../bench/loopback.mjs'
-import { check, end, folder, gapcam, makeBroker, photo, project, trial, until } from './bench.mjs'
-import { configure, Home, install } from './home.mjs'
+import { check, end, folder, gapcam, photo, project, trial, until } from './bench.mjs'
+import { homeOptions, openHome } from './home.mjs'
 
 const { values: options } = parseArgs({
-  options: {
-    python: { type: 'string', default: 'python3.13' },
-    version: { type: 'string', default: '2025.4.0' },
-    picture: { type: 'string' },
-  },
+  options: { ...homeOptions, picture: { type: 'string' } },
 })
 
 /** Broker and Home Assistant, running, and how to start a gapcam. */
 async function open() {
-  const programs = install(options)
-  const broker = await makeBroker()
-  broker.child = broker.start()
-  const place = { programs, home: join(folder, 'home'), port: await freePort(), brokerPort: broker.port }
-  configure(place)
-  const home = new Home(place)
-  await home.start()
-  const version = spawnSync('mosquitto', ['-h'], { encoding: 'utf8', env: { PATH: '/usr/sbin:/usr/bin' } })
-  process.stdout.write(`Home Assistant ${options.version}, ${version.stdout.split('\n')[0]}\n`)
+  const { broker, home } = await openHome(options)
   const run = (source, ...more) =>
     gapcam('run', ...source, '--broker', broker.url, '--set', `stateDir=${folder}`, ...more)
   const one = (...more) => run([photo('bird'), '--loop', '--fps', '10', '--node', 'dock1'], ...more)
@@ -46,7 +32,7 @@ async function appears({ home }) {
   }, 15)
   check(
     'the first event after the first discovery arrived',
-    first?.attributes.event_type === 'label_changed',
+    first && first.attributes.event_type === 'label_changed',
     first ? `${first.attributes.event_type} ${first.attributes.label}` : 'none',
   )
   const startMs = performance.now()

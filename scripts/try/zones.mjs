@@ -1,20 +1,19 @@
-// Runs a real Home Assistant with a real broker and a camera of eight zones that share a taught model, then renames and
-// removes zones, and ends with `gapcam once`: nothing stays retained, and no entity stays behind.
+// Runs a real Home Assistant with a real broker and a camera of eight zones that share a taught model and a ninth with a detector
+// of faces. Checks their entities, renames and removes zones, and ends with `gapcam once`: nothing stays retained, and no entity
+// stays behind.
 //
 //   node scripts/try/zones.mjs [--python python3.13] [--version 2025.4.0]
 //
 // Home Assistant is installed as for homeassistant.mjs. Prints one line for each check; status 1 if one failed.
-import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { freePort } from '../bench/loopback.mjs'
-import { check, end, folder, gapcam, launch, makeBroker, photo, trial, until } from './bench.mjs'
-import { configure, Home, install } from './home.mjs'
+import { connectAsync } from 'mqtt'
+import sharp from 'sharp'
+import { check, end, folder, gapcam, photo, project, trial, until } from './bench.mjs'
+import { homeOptions, openHome } from './home.mjs'
 
-const { values: options } = parseArgs({
-  options: { python: { type: 'string', default: 'python3.13' }, version: { type: 'string', default: '2025.4.0' } },
-})
+const { values: options } = parseArgs({ options: homeOptions })
 
 /** Teaches bird and cat, each from two photographs. */
 async function teach() {
@@ -26,90 +25,212 @@ async function teach() {
   })
   const model = join(folder, 'pets.onnx')
   const child = gapcam('teach', 'pets', ...given, '--output', model)
-  const isThere = await until(() => child.exitCode !== null, 120)
+  const isThere = await until(() => child.exitCode !== null, 300)
   check('two states are taught', isThere && child.exitCode === 0, child.exitCode === 0 ? '' : child.said.slice(-300))
   return model
 }
 
-/** Topics and payloads that the broker retains below `gapcam/`. */
-async function retained({ port }) {
-  const listener = launch('mosquitto_sub', ['-h', '127.0.0.1', '-p', String(port), '-t', 'gapcam/#', '-v', '-W', '2'])
-  await until(() => listener.exitCode !== null, 15)
-  return listener.said.split('\n').filter((line) => line.startsWith('gapcam/'))
+/** A detector of faces beside its manifest. */
+function detector() {
+  const model = join(folder, 'face.tflite')
+  copyFileSync(join(project, 'test/fixtures/detectors/face.tflite'), model)
+  const spec = 'labels: [face]\nresize: stretch\nmean: [127.5, 127.5, 127.5]\nstd: [127.5, 127.5, 127.5]\n'
+  writeFileSync(join(folder, 'face.yaml'), `${spec}detect: { minScore: 0.5 }\n`)
+  return model
 }
 
-function ask({ port }, command, fields) {
-  const topic = `gapcam/yard1/request/${command}`
-  spawnSync('mosquitto_pub', [
-    '-h',
-    '127.0.0.1',
-    '-p',
-    String(port),
-    '-q',
-    '1',
-    '-t',
-    topic,
-    '-m',
-    JSON.stringify(fields),
-  ])
+/** The file that the camera shows: the bird, and to the right of it the porch, with a face or without. */
+const scene = join(folder, 'scene.jpg')
+const [width, height, porch] = [960, 480, 320]
+const faces = { face: join(project, 'test/fixtures/detectors/face-grace-hopper.png'), none: photo('sunflower') }
+
+async function draw(thing) {
+  const fill = (file, w, h) => sharp(file).resize(w, h, { fit: 'fill' }).toBuffer()
+  const yard = { input: await fill(photo('bird'), width - porch, height), left: 0, top: 0 }
+  const visitor = { input: await fill(faces[thing], porch, porch), left: width - porch, top: 0 }
+  const fresh = join(folder, 'fresh.jpg')
+  await sharp({ create: { width, height, channels: 3, background: 'grey' } })
+    .composite([yard, visitor])
+    .jpeg({ quality: 92 })
+    .toFile(fresh)
+  renameSync(fresh, scene)
 }
 
 const ids = ['gate', 'bin', 'door', 'shed', 'path', 'tree', 'pond', 'wall']
 
 function configuration(broker, model) {
+  const scale = (width - porch) / width
   const zones = ids.map((id, i) => {
-    const region = { x: (i % 4) * 0.2, y: Math.floor(i / 4) * 0.4, w: 0.4, h: 0.6 }
+    const region = { x: (i % 4) * 0.2 * scale, y: Math.floor(i / 4) * 0.4, w: 0.4 * scale, h: 0.6 }
     return { id, name: `The ${id}`, region, trigger: i === 0 ? 'always' : { every: '500ms' } }
   })
+  const region = { x: scale, y: 0, w: porch / width, h: porch / height }
+  zones.push({ id: 'porch', name: 'The porch', region, model: detector(), trigger: { every: '300ms' } })
   const file = join(folder, 'zones.json')
-  const camera = { id: 'cam0', source: photo('bird'), loop: true, fps: 10, zones }
+  const camera = { id: 'cam0', source: scene, loop: true, fps: 10, holdMs: 50, zones }
   const mqtt = { broker: broker.url, stateEveryMs: 1000 }
   writeFileSync(file, JSON.stringify({ node: 'yard1', stateDir: folder, model, mqtt, cameras: [camera] }))
   return file
 }
 
+/** Retained payloads by topic. What the broker keeps comes before a message that is sent after the subscription. */
+async function retained({ url }) {
+  const client = await connectAsync(url)
+  const kept = new Map()
+  let isWhole = false
+  client.on('message', (topic, payload, { retain }) => {
+    if (retain) kept.set(topic, payload.toString())
+    if (topic === 'try/whole') isWhole = true
+  })
+  await client.subscribeAsync(['gapcam/#', 'homeassistant/#', 'try/whole'], { qos: 1 })
+  await client.publishAsync('try/whole', '', { qos: 1 })
+  check('the broker has told what it retains', await until(() => isWhole, 60), `${kept.size} topics`)
+  await client.endAsync()
+  return kept
+}
+
+/** Sends commands at once, and checks that each is answered with ok. */
+async function ask({ url }, commands) {
+  const client = await connectAsync(url)
+  const answers = []
+  client.on('message', (_, payload) => answers.push(JSON.parse(payload)))
+  await client.subscribeAsync('gapcam/yard1/response/+', { qos: 1 })
+  const sent = commands.map(([command, fields]) =>
+    client.publishAsync(`gapcam/yard1/request/${command}`, JSON.stringify({ camera: 'cam0', ...fields }), { qos: 1 }),
+  )
+  await Promise.all(sent)
+  await until(() => answers.length === commands.length, 60)
+  const isDone = answers.length === commands.length && answers.every(({ status }) => status === 'ok')
+  const faults = answers.filter(({ status }) => status !== 'ok')
+  check(
+    commands.map(([command, { zone }]) => `${command} ${zone}`).join(', '),
+    isDone,
+    faults.length > 0 ? JSON.stringify(faults) : '',
+  )
+  await client.endAsync()
+}
+
+const entity = (platform, zone, name) => `${platform}.yard1_${zone}_${name}`
+
+/** What a zone has in Home Assistant, and whether that is right. */
+async function zoneOf(home, id) {
+  const state = async (platform, name) => (await home.state(entity(platform, id, name)))?.state
+  const event = (await home.state(entity('event', id, 'event')))?.attributes
+  const picture = await home.picture(entity('image', id, 'snapshot'), 5)
+  const found = {
+    label: await state('sensor', 'label'),
+    score: Number(await state('sensor', 'score')),
+    event: event?.event_type,
+    image: picture && picture.readUInt16BE(0) === 0xffd8 ? 'JPEG' : 'none',
+    enabled: await state('switch', 'enabled'),
+    threshold: Number(await state('number', 'threshold')),
+    seconds: Number(await state('sensor', 'time')),
+  }
+  const isRight =
+    ['bird', 'cat'].includes(found.label) &&
+    found.score > 50 &&
+    found.event === 'label_changed' &&
+    found.image === 'JPEG' &&
+    found.enabled === 'on' &&
+    found.threshold === 0.3 &&
+    found.seconds > 0
+  return { found, isRight }
+}
+
 /** Each zone has its entities, with states, and they say what the broker says. */
 async function appear(home, broker) {
+  await until(async () => (await home.state(entity('sensor', ids[0], 'label'))) !== null, 300)
   for (const id of ids) {
-    const label = `sensor.yard1_${id}_label`
-    const isKnown = await until(async () => ['bird', 'cat'].includes((await home.state(label))?.state), 40)
-    check(`${label} has a label`, isKnown, (await home.state(label))?.state ?? 'no such entity')
+    let last
+    const isRight = await until(async () => (last = await zoneOf(home, id)).isRight, 90)
+    check(`zone ${id} has label, score, event, image, switch, threshold and time`, isRight, JSON.stringify(last?.found))
   }
-  const lines = await retained(broker)
-  const told = ids.filter((id) => lines.some((line) => /label (bird|cat)$/.test(line) && line.includes(`/${id}/label`)))
+  const kept = await retained(broker)
+  const told = ids.filter((id) => /^(bird|cat)$/.test(kept.get(`gapcam/yard1/cam0/${id}/label`)))
   check('each zone has its label on its topic', told.length === ids.length, told.join(', '))
-  const counted = 'sensor.yard1_gate_day_s_bird'
+  const devices = new Set()
+  for (const id of ids) devices.add(await home.template(`{{ device_id('${entity('sensor', id, 'label')}') }}`))
+  check('all are in one device', devices.size === 1 && !devices.has('None'), [...devices].join(', '))
+  const counted = entity('sensor', 'gate', 'day_s_bird')
   const seconds = await until(async () => Number((await home.state(counted))?.state) > 0, 30)
   check(`${counted} counts seconds`, seconds, (await home.state(counted))?.state ?? 'no such entity')
-  const entered = (await home.state('sensor.yard1_gate_day_n_bird'))?.state
-  check('the state was entered once', entered === '1', entered ?? 'no such entity')
+  await home.is(entity('sensor', 'gate', 'day_n_bird'), '1')
+  // The picture of a visit comes with the first one.
   check('every entity is available', await until(() => home.areAvailable('yard1'), 30))
 }
 
-/** A zone that is renamed and one that is removed leave nothing. */
-async function leave(home, broker) {
-  ask(broker, 'zone_set', { camera: 'cam0', zone: 'bin', rename: 'bucket', values: {} })
-  ask(broker, 'zone_remove', { camera: 'cam0', zone: 'pond' })
-  const renamed = 'sensor.yard1_bucket_label'
-  await until(async () => (await home.state(renamed)) !== null, 30)
-  check('the renamed zone has entities', (await home.state(renamed)) !== null)
-  for (const gone of ['bin', 'pond']) {
-    const isGone = await until(async () => (await home.ids(`yard1_${gone}_`)).length === 0, 30)
-    check(`no entity of ${gone} is there`, isGone, (await home.ids(`yard1_${gone}_`)).join(', '))
+/** Threshold and switch of one zone, and those of the others. */
+async function areControlled(home) {
+  await home.call('number.set_value', entity('number', 'gate', 'threshold'), { value: 1 })
+  await home.is(entity('number', 'gate', 'threshold'), '1')
+  await home.is(entity('sensor', 'gate', 'label'), 'unknown')
+  await home.is(entity('sensor', 'bin', 'label'), 'bird')
+  await home.call('number.set_value', entity('number', 'gate', 'threshold'), { value: 0.3 })
+  await home.is(entity('sensor', 'gate', 'label'), 'bird')
+  await home.call('switch.turn_off', entity('switch', 'gate', 'enabled'))
+  await home.is(entity('switch', 'gate', 'enabled'), 'off')
+  await home.is(entity('sensor', 'gate', 'label'), 'unknown')
+  await home.is(entity('sensor', 'bin', 'label'), 'bird')
+  await home.call('switch.turn_on', entity('switch', 'gate', 'enabled'))
+  await home.is(entity('sensor', 'gate', 'label'), 'bird')
+}
+
+/** A face comes to the porch and goes. */
+async function detects(home) {
+  const event = async () => (await home.state(entity('event', 'porch', 'event')))?.attributes
+  await home.is(entity('sensor', 'porch', 'label'), 'none')
+  await home.is(entity('sensor', 'porch', 'count'), '0')
+  await draw('face')
+  await home.is(entity('sensor', 'porch', 'label'), 'face')
+  await home.is(entity('sensor', 'porch', 'count'), '1')
+  const { boxes } = (await home.state(entity('sensor', 'porch', 'count'))).attributes
+  check('the count has the box', boxes?.length === 1 && boxes[0].label === 'face', JSON.stringify(boxes))
+  const isTold = await until(async () => (await event())?.label === 'face', 30)
+  check('the event says face', isTold, `${(await event())?.event_type} ${(await event())?.label}`)
+  const picture = await home.picture(entity('image', 'porch', 'snapshot'))
+  check('the snapshot is a JPEG', picture && picture.readUInt16BE(0) === 0xffd8, `${picture.length} bytes`)
+  await draw('none')
+  await home.is(entity('sensor', 'porch', 'count'), '0')
+  const hasLeft = await until(async () => (await event())?.event_type === 'visit', 30)
+  check('the visit is told when it is over', hasLeft, JSON.stringify((await event())?.visit))
+  const visitor = await home.picture(entity('image', 'porch', 'crop'))
+  check('its best picture is a JPEG', visitor && visitor.readUInt16BE(0) === 0xffd8, `${visitor.length} bytes`)
+}
+
+/** Nothing is known of zones that were: neither to Home Assistant's registry of entities nor to the broker. */
+async function areGone(home, broker, zones) {
+  for (const zone of zones) {
+    const left = async () => [...(await home.ids(`yard1_${zone}_`)), ...(await home.registered(`yard1_${zone}_`))]
+    const isGone = await until(async () => (await left()).length === 0, 60)
+    check(`no entity of ${zone} is there, and none is registered`, isGone, (await left()).join(', '))
   }
-  const left = (await retained(broker)).filter((line) => /\/(bin|pond)\//.test(line))
-  check('nothing is retained of them', left.length === 0, left.join('; '))
+  const kept = await retained(broker)
+  const topics = [...kept.keys()].filter((topic) => zones.some((zone) => topic.includes(`/${zone}/`)))
+  check(`nothing is retained of ${zones.join(' and ')}`, topics.length === 0, topics.join(', '))
+  const { components } = JSON.parse(kept.get('homeassistant/device/gapcam_yard1/config'))
+  const announced = Object.entries(components).filter(([key]) => zones.some((zone) => key.startsWith(`zone_${zone}_`)))
+  const isRemoval = announced.length > 0 && announced.every(([, fields]) => Object.keys(fields).join() === 'platform')
+  check('the discovery message names them as removed only', isRemoval, `${announced.length} entities`)
+}
+
+/** Zones that are renamed and removed leave nothing. */
+async function leave(home, broker) {
+  await ask(broker, [
+    ['zone_set', { zone: 'bin', rename: 'bucket', values: {} }],
+    ['zone_remove', { zone: 'pond' }],
+  ])
+  await home.is(entity('sensor', 'bucket', 'label'), 'bird', 60)
+  await areGone(home, broker, ['bin', 'pond'])
   await end(home.child)
   await home.start()
-  await until(async () => (await home.ids('yard1_bucket_')).length > 0, 60)
-  const back = [...(await home.ids('yard1_bin_')), ...(await home.ids('yard1_pond_'))]
-  check('they do not return with Home Assistant', back.length === 0, back.join(', '))
+  await home.is(entity('sensor', 'bucket', 'label'), 'bird', 240)
+  await areGone(home, broker, ['bin', 'pond'])
 }
 
 /** `gapcam once` leaves labels that hold, and no switch that would not work. */
 async function looksOnce(home, file) {
   const child = gapcam('once', '--config', file, '--next', '15m')
-  await until(() => child.exitCode !== null, 60)
+  await until(() => child.exitCode !== null, 120)
   check('gapcam once ends with status 0', child.exitCode === 0, child.said.slice(-300))
   await until(async () => (await home.ids('yard1')).every((id) => !id.startsWith('switch')), 30)
   const rest = await home.ids('yard1')
@@ -122,16 +243,13 @@ async function looksOnce(home, file) {
 }
 
 await trial(async () => {
-  const programs = install(options)
-  const broker = await makeBroker()
-  broker.child = broker.start()
-  const place = { programs, home: join(folder, 'home'), port: await freePort(), brokerPort: broker.port }
-  configure(place)
-  const home = new Home(place)
-  const [model] = await Promise.all([teach(), home.start()])
+  await draw('none')
+  const [model, { broker, home }] = await Promise.all([teach(), openHome(options)])
   const file = configuration(broker, model)
   const child = gapcam('run', '--config', file)
   await appear(home, broker)
+  await areControlled(home)
+  await detects(home)
   await leave(home, broker)
   await end(child)
   await looksOnce(home, file)

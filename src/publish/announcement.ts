@@ -75,7 +75,7 @@ export function retainedTopics(topics: Topics, places: TopicPlaces, retainsImage
 
 /**
  * A component is removed by naming its platform alone. It stays in the message, because Home Assistant may have been
- * away.
+ * away from the broker. One that has started anew meanwhile does not know the component, and keeps it in its registry.
  */
 function withRemovals(
   payload: DiscoveryMessage['payload'],

@@ -2,6 +2,7 @@
 // check them.
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -53,6 +54,18 @@ async function toTheEnd(scene, args, user) {
   tell(scene, { status, stdout: program.stdout, stderr: program.stderr })
 }
 
+/** A GPIO chip, and what its lines did. The kernel's driver asks this program, as it would ask the chip on its bus. */
+function gpioChip() {
+  const program = spawn(process.execPath, [`${root}test/camera-vm/gpio-chip.mjs`], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const said = []
+  const isReady = new Promise((resolve) =>
+    createInterface({ input: program.stdout }).on('line', (line) => (line === 'ready' ? resolve() : said.push(line))),
+  )
+  return { said, isReady, set: (line, level) => program.stdin.write(`${line}=${level}\n`), kill: () => program.kill() }
+}
+
 chmodSync(device, 0o660)
 chownSync(device, 0, 44) // video
 
@@ -95,7 +108,30 @@ writeFileSync(
   }),
 )
 await toTheEnd('zones', ['run', '--config', file, '--json', '--frames', '12'])
-await toTheEnd('once', ['once', '--config', file, '--verbose', '--deadline', '10m'])
+// One GPIO line is a lamp; another rises three times.
+const chip = gpioChip()
+await chip.isReady
+const [button, lamp] = [3, 5]
+await toTheEnd('once', ['once', '--config', file, '--verbose', '--deadline', '10m', '--light', `gpiochip0/${lamp}`])
+tell('lamp', { said: chip.said })
+const { watchGpio } = await import(`${root}dist/run/zones/gpio.js`)
+let edges = 0
+const faults = []
+const onFault = (sentence) => faults.push(sentence)
+const stopWatching = watchGpio({ chip: 'gpiochip0', line: button, onEdge: () => edges++, onFault })
+const rises = []
+// A rise that comes before the line is watched is repeated.
+for (let i = 0; i < 100 && rises.length < 3; i++) {
+  const before = edges
+  for (const level of [1, 0]) {
+    chip.set(button, level)
+    await new Promise((resolve) => setTimeout(resolve, 700))
+  }
+  if (edges > before) rises.push(edges)
+}
+stopWatching()
+chip.kill()
+tell('gpio', { rises, faults })
 
 // The controls, through the page's API, while the camera streams.
 // An emulated processor loads the page's server, and computes, for longer than a real one may take.

@@ -1,4 +1,4 @@
-/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, controls, loss and return, a busy device, permissions. */
+/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, zones and a GPIO line, controls, loss and return, permissions. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { endAll, jsonLines, launch } from '../process.js'
@@ -74,6 +74,14 @@ it('gapcam once waits for the exposure and lets each zone look at one frame', ()
   expect([zones.map(({ zone }) => zone), faults]).toEqual([['gate', 'bin', 'spot'], []])
   for (const { label } of zones) expect(label).toMatch(/^class/)
   expect(stderr).toMatch(/^picture +\d+ ms$/m)
+})
+
+it('gapcam once --light holds a real GPIO line high while the picture is taken, and low afterwards', () => {
+  expect(scene('lamp')).toMatchObject({ said: ['5=1', '5=0'] })
+})
+
+it('the watch of a real GPIO line hears each rise once, and no fall', () => {
+  expect(scene('gpio')).toMatchObject({ rises: [1, 2, 3], faults: [] })
 })
 
 it('controls are listed and set while the camera streams; values out of range are refused', () => {

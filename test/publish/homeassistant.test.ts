@@ -245,7 +245,9 @@ describe('zones', () => {
       device_class: 'duration',
       value_template: '{{ (value_json.day|default({})).get("open", {}).get(\'s\', 0) }}',
     })
-    expect(components['zone_gate_hour_n_unknown']).toMatchObject({ enabled_by_default: false })
+    expect(components['zone_gate_hour_n_unknown']).toMatchObject({ entity_category: 'diagnostic' })
+    // Home Assistant would keep a disabled entity of a zone that was removed.
+    expect(Object.values(components).filter((entity) => 'enabled_by_default' in entity)).toEqual([])
     expect(components['zone_gate_take_snapshot']).toMatchObject({ payload_press: '{"camera":"cam0","zone":"gate"}' })
   })
 

@@ -188,13 +188,16 @@ function timeEntity(make: Make, state: string, seen: Fields): Entity {
 /** A model with more labels would fill the device with numbers; they are in the attributes of the time in state too. */
 const mostCountedLabels = 8
 
-/** For each label how long and how often it was the state, this day and this hour. The hour's are switched off at first. */
+/**
+ * For each label how long and how often it was the state, this day and this hour. None is disabled at first: Home Assistant
+ * does not hear that a disabled entity was removed, and keeps it in its registry.
+ */
 function talliesEntities(make: Make, state: string, labels: readonly string[], seen: Fields): Entities {
   if (labels.length > mostCountedLabels) return {}
   const slugs = labelSlugs([...new Set([...labels, unknownLabel])])
   const periods = [
     { period: 'day', title: 'today', more: {} },
-    { period: 'hour', title: 'this hour', more: { enabled_by_default: false } },
+    { period: 'hour', title: 'this hour', more: { entity_category: 'diagnostic' } },
   ]
   const kinds = [
     { kind: 's', title: 'time', more: { device_class: 'duration', unit_of_measurement: 's' } },

@@ -222,8 +222,11 @@ describe.skipIf(!hasMosquitto)('zones of commands', () => {
     await expect(first.ask({ kind: 'zone_set', zone: 'gate', values: { dwell: { 'clas 3': '5s' } } })).rejects.toThrow(
       /^dwell: its model has no label clas 3; did you mean class ?3\?$/,
     )
-    await first.ask({ kind: 'zone_set', zone: 'gate', rename: 'door', values: {} })
-    await first.ask({ kind: 'zone_remove' })
+    // Neither of two changes that are asked for at once undoes the other.
+    await Promise.all([
+      first.ask({ kind: 'zone_set', zone: 'gate', rename: 'door', values: {} }),
+      first.ask({ kind: 'zone_remove' }),
+    ])
     await until(async () => !(await retainedAll(broker)).has('gapcam/z/yard/label'), 'the removal of the own question')
     await first.stop()
     expect(zonesIn(await retainedAll(broker)).sort()).toEqual(['bin', 'door'])
