@@ -27,7 +27,7 @@ async function headAfter(times) {
   const memory = fitMemory(ordinary, lesson.parts)
   let head
   for (let i = 0; i < times; i++)
-    ({ head } = await fitHead(lesson, { ...memory, pairs: new memory.pairs.constructor(memory.space) }))
+    ({ head } = await fitHead(lesson, { ...memory, pairs: new memory.pairs.constructor() }))
   const bytes = (numbers) => new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
   return createHash('sha256')
     .update(bytes(head.weights))

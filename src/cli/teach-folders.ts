@@ -21,12 +21,16 @@ export async function statesOf(given: readonly string[]): Promise<StateFiles> {
     checkLabel(text, label)
     states.set(label, [...(states.get(label) ?? []), ...(await picturesOf(text.slice(at + 1)))])
   }
-  if (states.size < 2)
-    throw new GapcamError('USAGE', `one state cannot be told from anything: ${[...states.keys()].join()}`, {
-      hint: 'Give --state at least twice, with pictures of each state.',
-    })
+  checkSeveral(states, 'Give --state at least twice, with pictures of each state.')
   await checkDuplicates(states)
   return enough(states)
+}
+
+function checkSeveral(states: StateFiles, hint: string): void {
+  if (states.size > 1) return
+  const [only] = states.keys()
+  const fault = only === undefined ? 'no state was given' : `one state cannot be told from anything: ${only}`
+  throw new GapcamError('USAGE', fault, { hint })
 }
 
 /** What an export has: a folder for each state, and one for pictures that show none of them. */
@@ -45,6 +49,7 @@ export async function exportedIn(folder: string): Promise<{ readonly states: Sta
       states.set(label, files)
     }
   }
+  checkSeveral(states, `${folder} needs a folder of pictures for each state, two or more.`)
   await checkDuplicates(states)
   return { states: enough(states), none }
 }
@@ -54,7 +59,10 @@ export async function picturesOf(folder: string): Promise<readonly string[]> {
   const files = await shownIn(folder).catch((error: unknown) => {
     throw new GapcamError('PICTURE_INVALID', `${folder}: ${fileFaultOf(error)}`)
   })
-  if (files.length === 0) throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures and no clips`)
+  if (files.length === 0)
+    throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures and no clips`, {
+      hint: 'Put at least one into it, better five. gapcam reads JPEG, PNG, WebP, GIF, TIFF and AVIF.',
+    })
   return files
 }
 

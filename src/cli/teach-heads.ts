@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.js'
 import { modelOptions } from '../config/model.js'
+import { unknownLabel } from '../decision/decision.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { fileFaultOf, GapcamError, isOfOnePicture, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
@@ -19,6 +20,7 @@ import { zipOf, type ZippedFile } from '../teach/zip.js'
 import { ordinaryIn } from '../run/teaching/models.js'
 import { readShown } from './clip-files.js'
 import { wantsJson, writeJson, writeTable } from './output.js'
+import { startProgressBar } from './progress-bar.js'
 import type { StateFiles } from './teach-folders.js'
 
 /** The state directory of the node, which has its heads. */
@@ -139,23 +141,55 @@ async function describe(config: Config, name: string): Promise<Described> {
   }
 }
 
-/** `gapcam teach test NAME`: what the head calls pictures whose states are known. */
-export async function testHead(config: Config, name: string, states: StateFiles): Promise<void> {
+/**
+ * `gapcam teach test NAME`: what the head calls pictures whose states are known, and those of `none`, which must be unknown. A file
+ * that cannot be read is told and left out.
+ */
+export async function testHead(
+  config: Config,
+  name: string,
+  given: Omit<GivenPictures, 'clip'>,
+  onBroken: (error: GapcamError) => void,
+): Promise<void> {
   const head = await knownHead(config, name)
   const { served } = head.record
   if (!served) throw new GapcamError('USAGE', `head ${name} has not been fitted yet`)
+  const strange = [...given.states.keys()].find((state) => !served.states.includes(state))
+  if (strange !== undefined)
+    throw new GapcamError('USAGE', `head ${name} has no state ${strange}`, {
+      hint: `It has: ${served.states.join(', ')}. Pictures of none of them are given with --none.`,
+    })
+  const states = new Map([...given.states, ...(given.none.length > 0 ? [[unknownLabel, given.none] as const] : [])])
   const called = new Map<string, Map<string, number>>()
+  const progress = startProgressBar('pictures', [...states.values()].flat().length)
   await withTeacher(config, async (teacher) => {
     await head.exported(teacher) // refuses another network with the reason
+    let done = 0
+    const look = async (file: string): Promise<Seen | null> => {
+      try {
+        return await teacher.glanceAt(await readTaught(file, teacher.clip))
+      } catch (error) {
+        if (!isOfOnePicture(error)) throw error
+        onBroken(error)
+        return null
+      } finally {
+        progress.update(++done)
+      }
+    }
     for (const [state, files] of states) {
       const counts = new Map<string, number>()
       called.set(state, counts)
       const seen: Seen[] = []
-      for (const file of files) seen.push(await teacher.glanceAt(await readTaught(file, teacher.clip)))
+      for (const file of files) {
+        const one = await look(file)
+        if (one) seen.push(one)
+      }
+      if (seen.length === 0)
+        throw new GapcamError('PICTURE_INVALID', `state ${state}: none of its pictures can be read`)
       for (const { label } of await tryHead(head.store.headFile(served.head), teacher.parts, seen))
         counts.set(label, (counts.get(label) ?? 0) + 1)
     }
-  })
+  }).finally(() => progress.stop())
   printTest(config, name, called)
 }
 

@@ -5,7 +5,9 @@ import { modelOptions } from '../config/model.js'
 import type { Config } from '../config/schema.js'
 import { stateDirectory } from '../config/state-directory.js'
 import { unknownLabel } from '../decision/decision.js'
+import type { NoveltyLimits } from '../decision/novelty.js'
 import { GapcamError } from '../errors.js'
+import { readHead } from '../teach/head-file.js'
 import { nameFault } from '../teach/names.js'
 import type { KeptLesson } from '../teach/record.js'
 import type { Report } from '../teach/report.js'
@@ -21,6 +23,7 @@ import * as heads from './teach-heads.js'
 const ownFlags = ['model', 'inputSize', 'threads', 'json', 'logLevel', 'node']
 const nameText = 'name of the taught head: letters, digits, - and _'
 const stateText = 'a state and a folder with its pictures or clips; give two or more'
+const noneText = 'pictures that are none of the states and must be called unknown'
 const zoneText = 'let the head answer for this zone of the running node: camera/zone, or a camera'
 
 /** Registers the command. */
@@ -31,7 +34,7 @@ export function teachCommand(program: Command): void {
     .argument('<name>', nameText)
   const taught = (made: Command): Command =>
     addFlags(made.option('--state <label=dir>', stateText, collect), [...ownFlags, 'mqtt.broker'])
-      .option('--none <dir>', 'pictures that are none of the states and must be called unknown')
+      .option('--none <dir>', noneText)
       .option('-o, --output <file>', 'write one ONNX file; default: keep the head in the state directory')
       .option('--zone <zone>', zoneText)
       .action(teachNamed)
@@ -57,9 +60,11 @@ function headCommands(command: Command): void {
   )
   named('test', 'try a head on pictures whose states are known')
     .option('--state <label=dir>', stateText, collect)
+    .option('--none <dir>', noneText)
     .action(async (name: string, _: FlagValues, own: Command) => {
       const values = valuesOf(own)
-      await heads.testHead(configFrom(values).config, name, await statesOf(givenStates(values)))
+      const given = { states: await statesOf(givenStates(values)), none: await noneOf(values) }
+      await heads.testHead(configFrom(values).config, name, given, tell)
     })
   named('undo', 'take the last change back; the head before serves')
     .option('--zone <zone>', zoneText)
@@ -118,14 +123,21 @@ function checkName(name: string): void {
     throw new GapcamError('USAGE', `${name} cannot be the name of a taught model`, { hint: `${fault}.` })
 }
 
+const noneOf = async (values: FlagValues): Promise<readonly string[]> =>
+  values['none'] === undefined ? [] : picturesOf(values['none'] as string)
+
 async function teachNamed(name: string, _: FlagValues, command: Command): Promise<void> {
   const values = valuesOf(command)
   checkName(name)
   const { config } = configFrom(values)
   const isAgain = command.name() === 'fit' && givenStates(values).length === 0
   const states = isAgain ? null : await statesOf(givenStates(values))
-  const none = values['none'] === undefined ? [] : await picturesOf(values['none'] as string)
+  const none = await noneOf(values)
   const output = values['output'] as string | undefined
+  if (output !== undefined && states && values['zone'] !== undefined)
+    throw new GapcamError('USAGE', '--zone needs a head that is kept, and -o keeps none', {
+      hint: `Leave -o out; gapcam teach export ${name} -o ${output} writes the file then.`,
+    })
   if (output !== undefined && states) await teachFile(name, config, { states, none, output })
   else await teachKept(name, config, values, { states, none })
 }
@@ -155,24 +167,26 @@ async function teachFile(
 /** Keeps the pictures and the head in the state directory. */
 async function teachKept(name: string, config: Config, values: FlagValues, { states, none }: Given): Promise<void> {
   const head = states ? await openTaughtHead(stateDirectory(config), name) : await heads.knownHead(config, name)
-  const { lesson, file } = await heads.withTeacher(config, async (teacher) => {
+  const output = values['output'] as string | undefined
+  const { lesson, novelty, file } = await heads.withTeacher(config, async (teacher) => {
     if (states) await heads.replacePictures(head, { states, none, clip: teacher.clip }, tell)
     const progress = startProgressBar('pictures', head.record.pictures.length)
     const fitted = await head.fit(teacher, (done) => progress.update(done)).finally(() => progress.stop())
-    return { lesson: fitted, file: await heads.writeModel(config, head, teacher) }
+    const written = await heads.writeModel(config, head, teacher)
+    if (output !== undefined) await writeOutput(output, await head.exported(teacher))
+    const { limits } = (await readHead(head.store.headFile(fitted.head), teacher.parts)).head
+    return { lesson: fitted, novelty: limits, file: output ?? written }
   })
-  report(config, { name, output: file, ...keptReport(head, lesson) })
+  report(config, { name, output: file, novelty, ...keptReport(head, lesson) })
   await tellNode(config, name, values)
 }
 
 function keptReport(
   head: TaughtHead,
-  { report: kept, pictures, model }: KeptLesson,
-): Omit<Reported, 'name' | 'output'> {
+  { report: kept, model }: KeptLesson,
+): Omit<Reported, 'name' | 'output' | 'novelty'> {
   const doubts = kept.doubts.map(({ id, ...doubt }) => ({ file: join(head.store.folder, 'pictures', id), ...doubt }))
-  const fewest = Math.min(...Object.values(kept.pictures))
-  const noun = model.clip ? 'clips' : 'pictures'
-  return { report: { ...kept, doubts: [] }, noun, doubts, novelty: fewest < 2 || pictures.length === 0 ? null : 'kept' }
+  return { report: { ...kept, doubts: [] }, noun: model.clip ? 'clips' : 'pictures', doubts }
 }
 
 /** A running node lets the head answer for a zone. */
@@ -197,7 +211,7 @@ interface Reported {
     readonly score: number
   }[]
   /** Limits of what is known; null where a state has one picture. */
-  readonly novelty: unknown
+  readonly novelty: NoveltyLimits | null
 }
 
 const percent = (share: number): string => `${(share * 100).toFixed(0)} %`

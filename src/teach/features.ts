@@ -13,7 +13,7 @@ export interface Part {
   readonly map: FeatureMap
   /** `gridSize`, or 1 for the mean of the whole map. */
   readonly cells: number
-  /** Its length in the joined vector. */
+  /** Its length in the joined vector of few pictures; see `partWeights`. */
   readonly weight: number
 }
 
@@ -23,6 +23,16 @@ export interface Part {
  */
 const gridWeight = 1
 const [headMeanWeight, middleMeanWeight] = [0.5, 1]
+
+/** From this many pictures of the state that has fewest the finer detail of the middle map counts more: one or two say little of it. */
+export const manyPictures = 3
+const middleFactor = 2
+
+/** The lengths of the parts in the joined vector, where the state that has fewest has this many pictures. */
+export function partWeights(parts: readonly Part[], fewest: number): Float32Array {
+  const factor = fewest < manyPictures ? 1 : middleFactor
+  return Float32Array.from(parts, ({ map, weight }) => (map === parts[0]!.map ? weight : weight * factor))
+}
 
 /** A vector of a network over clips as the one part. */
 export function clipParts(vector: FeatureMap): readonly Part[] {

@@ -1,7 +1,17 @@
 /** A head: what teaching finds, from the vectors of the taught pictures. No file and no engine here. */
 import { arithmetic } from './arithmetic.js'
 import type { VectorSpace } from '../arithmetic.js'
-import { joined, meanOf, noveltyParts, partLength, partStart, type Part, type RawVector } from './features.js'
+import {
+  joined,
+  meanOf,
+  noveltyParts,
+  partLength,
+  partStart,
+  partWeights,
+  manyPictures,
+  type Part,
+  type RawVector,
+} from './features.js'
 import { noveltyCause, type NoveltyCause, type NoveltyLimits } from '../decision/novelty.js'
 import { nearestDistance, nearestDistances, noveltyLimits, type Distances, type SightStatistics } from './novelty.js'
 import { PairProducts } from './products.js'
@@ -75,8 +85,10 @@ export function looksToFit(looks: readonly TaughtLook[]): readonly TaughtLook[] 
 
 /** What fits of one network share. */
 export interface FitMemory {
-  /** Of whole vectors. */
-  readonly space: VectorSpace
+  /** Of whole vectors, where the state that has fewest has this many pictures. */
+  spaceFor(fewest: number): VectorSpace
+  /** Of ordinary pictures. */
+  readonly mean: Float32Array
   /** Products of pairs that were made. */
   readonly pairs: PairProducts
   /** Of the parts that tell what is novel, each of length 1. */
@@ -88,14 +100,20 @@ export interface FitMemory {
 /** An empty memory for a network; its ordinary pictures are always the same. */
 export function fitMemory(ordinary: readonly RawVector[], parts: readonly Part[]): FitMemory {
   const mean = meanOf(ordinary)
-  const space = { mean, lengths: lengthsOf(parts), weights: Float32Array.from(parts, ({ weight }) => weight) }
+  const spaceOf = (fewest: number): VectorSpace => ({
+    mean,
+    lengths: lengthsOf(parts),
+    weights: partWeights(parts, fewest),
+  })
+  const [few, many] = [spaceOf(1), spaceOf(manyPictures)]
   const novel = noveltyParts(parts).map((i) => parts[i]!)
   const novelty = {
     mean: noveltyOf(mean, parts),
     lengths: lengthsOf(novel),
     weights: new Float32Array(novel.length).fill(1),
   }
-  return { space, pairs: new PairProducts(space), novelty, ordinary: ordinary.map((raw) => noveltyOf(raw, parts)) }
+  const spaceFor = (fewest: number): VectorSpace => (fewest < manyPictures ? few : many)
+  return { mean, spaceFor, pairs: new PairProducts(), novelty, ordinary: ordinary.map((raw) => noveltyOf(raw, parts)) }
 }
 
 /** Fits a head. Every state needs a picture. The same looks in the same order give the same bits on every machine. */
@@ -103,15 +121,16 @@ export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
   const { states, parts, looks, none } = lesson
   const vectors = looks.map(({ raw }) => raw)
   const groups = groupsOf(looks.map(({ picture }) => picture))
+  const pictures = new Uint32Array(states.length)
+  for (const [first] of groups) pictures[looks[first!]!.state]! += 1
+  const fewest = Math.min(...pictures)
+  const space = memory.spaceFor(fewest)
   const ridge = await fitRidge({
-    products: await memory.pairs.of(vectors),
+    products: await memory.pairs.of(vectors, space),
     states: looks.map(({ state }) => state),
     stateCount: states.length,
     groups,
   })
-  const pictures = new Uint32Array(states.length)
-  for (const [first] of groups) pictures[looks[first!]!.state]! += 1
-  const fewest = Math.min(...pictures)
   const temperature = temperatureFor(fewest)
   const firsts = groups.map(([first]) => looks[first!]!)
   const { taught, limits, distances } = await fitNovelty(parts, firsts, memory, none)
@@ -119,7 +138,7 @@ export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
     head: {
       states,
       ...taught,
-      ...(await linear(vectors, ridge, memory.space, temperature)),
+      ...(await linear(vectors, ridge, space, temperature)),
       noveltyParts: noveltyParts(parts),
       limits: fewest < 2 ? null : limits,
     },
@@ -133,7 +152,7 @@ export async function fitHead(lesson: Lesson, memory: FitMemory): Promise<Fit> {
 export async function fitNovelty(
   parts: readonly Part[],
   looks: readonly Pick<TaughtLook, 'raw' | 'sight'>[],
-  { space, novelty, ordinary }: FitMemory,
+  { mean, novelty, ordinary }: FitMemory,
   none: readonly RawVector[] = [],
 ): Promise<{
   readonly taught: Pick<Head, 'mean' | 'taught' | 'taughtCount'>
@@ -149,7 +168,7 @@ export async function fitNovelty(
   const weights = novelty.weights.map((weight) => weight / novelty.lengths.length)
   const taught = await arithmetic().joinVectors(seen, { ...novelty, weights })
   return {
-    taught: { mean: space.mean, taught, taughtCount: seen.length },
+    taught: { mean, taught, taughtCount: seen.length },
     limits: noveltyLimits(
       distances,
       looks.map(({ sight }) => sight),

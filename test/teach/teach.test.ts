@@ -1,5 +1,5 @@
 /** Teaching on the small network that comes with gapcam, with pictures made of flat colours and shapes. */
-import { mkdtempSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -185,6 +185,12 @@ describe('gapcam teach', () => {
     ['a state without a folder', ['gate', ...both, '--state', 'ajar'], /expected LABEL=DIR/],
     ['an empty folder', ['gate', ...both, '--state', `ajar=${folder}/made`], /there are no pictures/],
     [
+      'a zone beside a file',
+      ['gate', ...both, '--zone', 'cam0/gate', '-o', 'gate.onnx'],
+      /--zone needs a head that is kept/,
+    ],
+    ['an import without states', ['import', 'gate', `${folder}/made`], /no state was given/],
+    [
       'a picture under two states',
       ['gate', ...both, '--state', `ajar=${folder}/open`],
       /same picture under two states/,
@@ -204,13 +210,30 @@ describe('gapcam teach', () => {
     const first = await command('gate', ...both, ...kept)
     expect(first.status, first.stderr).toBe(0)
     const all = readdirSync(join(folder, 'open')).length + readdirSync(join(folder, 'closed')).length
-    expect(JSON.parse(first.stdout)).toMatchObject({ output: `${state}/gapcam/taught/gate.onnx`, accuracy: 1 })
+    expect(JSON.parse(first.stdout)).toMatchObject({
+      output: `${state}/gapcam/taught/gate.onnx`,
+      accuracy: 1,
+      novelty: { distance: expect.any(Number) as number },
+    })
     const classifier = await openClassifier({ model: `${state}/gapcam/taught/gate.onnx`, threads: 1 })
     expect(classifier.labels).toEqual(['open', 'closed'])
     await classifier.close()
     expect(await heads()).toMatchObject([{ name: 'gate', states: ['open', 'closed'], pictures: all, accuracy: 1 }])
-    const test = await command('test', 'gate', ...both, ...kept, '--json')
-    expect(JSON.parse(test.stdout)).toMatchObject({ pictures: all, right: all })
+    const photos = ['--none', join(projectRoot, 'models/photos')]
+    const test = await command('test', 'gate', ...both, ...photos, ...kept, '--json')
+    const tried = JSON.parse(test.stdout) as { pictures: number; right: number; confusion: Record<string, object> }
+    const strangers = tried.pictures - all
+    expect(tried).toMatchObject({ right: tried.pictures, confusion: { unknown: { unknown: strangers } } })
+    expect(strangers).toBeGreaterThan(0)
+    const typo = await command(
+      'test',
+      'gate',
+      ...both,
+      '--state',
+      `opne=${join(projectRoot, 'models/photos')}`,
+      ...kept,
+    )
+    expect([typo.status, typo.stderr]).toEqual([2, expect.stringContaining('head gate has no state opne')])
     mkdirSync(join(folder, 'ajar'), { recursive: true })
     await gate('ajar', 'a')
     await gate('ajar', 'b')
@@ -220,10 +243,12 @@ describe('gapcam teach', () => {
     const output = join(folder, 'exported')
     expect((await command('export', 'gate', '-o', output, ...kept)).status).toBe(0)
     expect(readdirSync(output).sort()).toEqual(['closed', 'gate.onnx', 'open'])
-    expect((await command('import', 'copy', output, ...kept)).status).toBe(0)
+    const copy = join(folder, 'copy.onnx')
+    expect((await command('import', 'copy', output, '-o', copy, ...kept)).stdout).toContain(`"output":"${copy}"`)
+    expect(existsSync(copy)).toBe(true)
     expect((await command('remove', 'gate', ...kept)).status).toBe(0)
     expect(await heads()).toMatchObject([{ name: 'copy', states: ['closed', 'open'], pictures: all }])
-    const again = await command('undo', 'gate', ...kept)
-    expect([again.status, again.stderr]).toEqual([2, expect.stringContaining('there is no taught head gate')])
-  }, 300_000)
+    const gone = await command('undo', 'gate', ...kept)
+    expect([gone.status, gone.stderr]).toEqual([2, expect.stringContaining('there is no taught head gate')])
+  }, 600_000)
 })
