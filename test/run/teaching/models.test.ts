@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, expect, it } from 'vitest'
-import { loadConfig } from '../../src/config/config.js'
-import { openTaughtModels } from '../../src/run/taught-models.js'
-import { Turns } from '../../src/run/turns.js'
-import { openTaughtHead } from '../../src/teach/taught-head.js'
-import { projectRoot } from '../shared.js'
+import { loadConfig } from '../../../src/config/config.js'
+import { openTaughtModels } from '../../../src/run/teaching/models.js'
+import { Turns } from '../../../src/run/zones/turns.js'
+import { openTaughtHead } from '../../../src/teach/taught-head.js'
+import { projectRoot } from '../../shared.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-turns-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
