@@ -68,13 +68,18 @@ class HttpCamera implements Camera {
 
   async open(signal: AbortSignal): Promise<CameraDescription> {
     const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
+    const { shown } = this.#address
+    if (/^text\/html/i.test(response.headers['content-type'] ?? '')) {
+      response.destroy()
+      throw new GapcamError('CAMERA_NOT_FOUND', `camera ${shown} cannot be opened: it answers with a web page`, {
+        hint: "Check the path of the address; the camera's manual names that of its stream or its still picture.",
+      })
+    }
     const kind = await kindOf(response)
     if (kind === 'stream' || kind === 'other') {
       if (kind === 'other') response.destroy()
       this.#ffmpeg =
-        kind === 'stream'
-          ? openPiped(this.#address.shown, response, this.#options)
-          : openStream(this.#uri, this.#options)
+        kind === 'stream' ? openPiped(shown, response, this.#options) : openStream(this.#uri, this.#options)
       return this.#ffmpeg.open(signal)
     }
     this.#isStill = kind === 'still'
@@ -84,7 +89,6 @@ class HttpCamera implements Camera {
       this.#first = await this.#nextDecoded(signal)
     }
     const { width, height } = this.#first.fullSize ?? this.#first
-    const { shown } = this.#address
     return { uri: shown, name: shown, width, height, format: 'jpeg' }
   }
 
@@ -204,10 +208,14 @@ async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 's
 
 async function headOf(response: IncomingMessage): Promise<Buffer> {
   const chunk = await new Promise<Buffer>((resolve, reject) => {
-    response.once('readable', () => resolve((response.read() as Buffer | null) ?? Buffer.alloc(0)))
+    response.once('readable', () => {
+      const read = (response.read() as Buffer | null) ?? Buffer.alloc(0)
+      // At once: a body that has arrived whole would end before the next turn.
+      if (read.length > 0) response.unshift(read)
+      resolve(read)
+    })
     response.once('error', reject).once('end', () => resolve(Buffer.alloc(0)))
   })
-  if (chunk.length > 0) response.unshift(chunk)
   return chunk.subarray(0, sniffBytes)
 }
 

@@ -171,6 +171,13 @@ describe('MJPEG', () => {
       code: 'CAMERA_NOT_FOUND',
       message: `camera http://${busy}/ cannot be opened: it answers with status 503`,
     })
+    const page = await serve((_request, response) =>
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>log in</html>'),
+    )
+    await expect(look(`http://${page}/`, 0)).rejects.toMatchObject({
+      code: 'CAMERA_NOT_FOUND',
+      message: `camera http://${page}/ cannot be opened: it answers with a web page`,
+    })
   })
 })
 
@@ -212,6 +219,22 @@ it('a still picture is polled at the rate that is wanted, and is no live camera'
   expect(levels.length).toBeLessThanOrEqual(6)
   expect(isLive).toBe(false)
 })
+
+it.each([{ 'content-type': 'application/octet-stream' }, {}])(
+  'a still picture that arrives whole with the head %o is known by its bytes',
+  async (type) => {
+    const jpeg = jpegs[7]!
+    const host = await serve((request, response) => {
+      const head = [...Object.entries({ ...type, 'content-length': jpeg.length })].map(
+        ([key, value]) => `${key}: ${value}`,
+      )
+      // One write, so that the end is there with the first bytes.
+      request.socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${head.join('\r\n')}\r\n\r\n`), jpeg]))
+      response.detachSocket(request.socket)
+    })
+    expect(await look(`http://${host}/`, 0)).toMatchObject({ levels: [7], isLive: false })
+  },
+)
 
 it('MPEG-TS behind a login is decoded from the connection that was opened', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'gapcam-ts-')), 'clip.ts')
