@@ -294,6 +294,7 @@ const fileFaults: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist',
   ENOTDIR: 'a part of its path is not a folder',
   EISDIR: 'it is a folder',
+  EEXIST: 'a file with its name is in the way',
   EACCES: 'this user may not access it',
   EPERM: 'this user may not access it',
   EROFS: 'the file system is read-only',

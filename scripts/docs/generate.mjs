@@ -52,7 +52,8 @@ Every key can be set in four places. The first one that has it wins:
 
 \`gapcam config show\` prints every key with its value and the place it came from, \`gapcam config validate --config FILE\`
 checks a file, \`gapcam config schema\` prints the JSON Schema. An unknown key is an error that suggests the nearest known
-one. A value that YAML would read as a number, such as a password of digits, needs quotes.
+one. A value that YAML would read as a number, such as a password of digits, needs quotes. Cameras that share keys can take them from
+one another by an anchor and the merge key: \`- &gate { id: gate, fps: 5 }\`, then \`- { <<: *gate, id: door }\`.
 
 ${table(['key', 'default', 'flag', 'environment', 'meaning'], rows)}
 

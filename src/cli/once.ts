@@ -62,9 +62,15 @@ async function lookWithin(deadlineMs: number, source: string | undefined, values
   if (values['verbose'] === true) writeStages(result)
   process.exitCode = statusOf(result)
   for (const fault of result.faults) process.stderr.write(`gapcam: ${fault.message}\n${fault.hint}\n`)
-  if (result.isDelivered === false)
+  if (result.isDelivered === false && result.queued > 0)
     process.stderr.write(
       `gapcam: the broker has not acknowledged everything; ${result.queued} events wait for the next time\n`,
+    )
+  else if (result.isDelivered === false && result.lost === 0)
+    process.stderr.write('gapcam: the broker has not acknowledged everything\n')
+  if (result.lost > 0)
+    process.stderr.write(
+      `gapcam: ${result.lost} events are lost: the broker refuses them, or they could be neither delivered nor kept\n`,
     )
 }
 
@@ -83,13 +89,16 @@ function lightFrom({ light }: FlagValues): { readonly chip: string; readonly lin
   return { chip, line: Number(line) }
 }
 
-function statusOf({ faults, isDelivered }: OnceResult): number {
+function statusOf({ faults, isDelivered, lost }: OnceResult): number {
   const [fault] = faults
   if (fault) return fault.exitStatus
-  return isDelivered === false ? exitStatus.broker : exitStatus.done
+  return isDelivered === false || lost > 0 ? exitStatus.broker : exitStatus.done
 }
 
-function shown(node: string, { zones, faults, isDelivered, queued, nextWallMs }: OnceResult): Record<string, unknown> {
+function shown(
+  node: string,
+  { zones, faults, isDelivered, queued, lost, nextWallMs }: OnceResult,
+): Record<string, unknown> {
   return {
     node,
     ts: new Date().toISOString(),
@@ -98,6 +107,7 @@ function shown(node: string, { zones, faults, isDelivered, queued, nextWallMs }:
     faults: faults.map(({ code, message }) => ({ code, message })),
     delivered: isDelivered,
     queued,
+    lost,
   }
 }
 

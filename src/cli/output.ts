@@ -7,13 +7,15 @@ import { GapcamError, writeFaultOf } from '../errors.js'
  */
 export function onOutputFault(tell: (error: GapcamError) => void): void {
   process.stderr.on('error', () => undefined)
+  let isTold = false
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE')
-      tell(
-        new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${writeFaultOf(error)}`, {
-          cause: error,
-        }),
-      )
+    if (error.code === 'EPIPE' || isTold) return
+    isTold = true
+    tell(
+      new GapcamError('OUTPUT_NOT_WRITTEN', `results can no longer be written to stdout: ${writeFaultOf(error)}`, {
+        cause: error,
+      }),
+    )
   })
 }
 

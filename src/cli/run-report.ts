@@ -93,12 +93,12 @@ export function writeSummary({
 }: Pick<Node, 'metrics' | 'classifier' | 'publisher'>): void {
   const { engine, target, reason, cuda } = classifier.engine.describe()
   const { p50 } = metrics.infer.percentiles()
-  const { dropped, reconnects } = publisher.stats()
+  const { dropped, reconnects, outbox } = publisher.stats()
   const gpu = cuda && cuda.faults > 0 ? `, ${cuda.faults} faults of CUDA, ${cuda.framesOnCpu} frames on the CPU` : ''
   process.stderr.write(
     `${metrics.frames} frames classified by ${engine} ${target} (${reason}), median ${p50.toFixed(1)} ms; ` +
       `${metrics.dropped} dropped, ${metrics.invalid} unusable, ${metrics.recoveries} camera recoveries, ` +
-      `${reconnects} reconnects, ${dropped} events lost${gpu}\n`,
+      `${reconnects} reconnects, ${dropped + outbox.inMemory} events lost${gpu}\n`,
   )
 }
 

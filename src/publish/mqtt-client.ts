@@ -146,10 +146,25 @@ function refusedBy(error: Error, version: ProtocolVersion): Loss {
   const code = 'code' in error ? error.code : undefined
   if (typeof code !== 'number') {
     const message = addressErrors(error) || textOf(error)
-    return certificateLoss(code, message) ?? { kind: 'unreachable', message, hint: tlsFix(code) }
+    return certificateLoss(code, message) ?? unreachable(code, message)
   }
   const isProtocol = version === 5 && (code === 0x01 || code === 0x84)
   return { kind: isProtocol ? 'protocol' : 'refused', message: textOf(error).replace(/^Connection refused: /, '') }
+}
+
+const portHint =
+  'The port may be one of another protocol: mqtt:// is usually on 1883, mqtts:// on 8883, ws:// and wss:// on a port of their own.'
+
+/** What answers, if anything does, is no broker that speaks as the address says. */
+function unreachable(code: unknown, message: string): Loss {
+  if (code === 'ECONNRESET')
+    return { kind: 'unreachable', message: 'it ends the connection before it has said anything', hint: portHint }
+  if (message === 'connack timeout')
+    return { kind: 'unreachable', message: 'it takes the connection, but does not answer in MQTT', hint: portHint }
+  // The parser of MQTT packets gives its errors no code.
+  if (code === undefined && /header|packet|malformed|invalid/i.test(message))
+    return { kind: 'unreachable', message: `it answers, but not in MQTT (${message})`, hint: portHint }
+  return { kind: 'unreachable', message, hint: tlsFix(code) }
 }
 
 function textOf(error: Error): string {

@@ -21,6 +21,13 @@ function credentialsOf(mqtt: Config['mqtt']): Credentials {
   const text = (path: string | undefined): string | undefined =>
     path ? contentOf(path, (file) => readFileSync(file, 'utf8')) : undefined
   const [ca, cert, key] = [text(mqtt.ca), text(mqtt.cert), text(mqtt.key)]
+  const missing =
+    cert !== undefined && key === undefined ? 'key' : key !== undefined && cert === undefined ? 'cert' : null
+  if (missing !== null)
+    throw new GapcamError(
+      'CONFIG_INVALID',
+      `mqtt.${missing}: must be given; a client certificate needs its key, and a key its certificate`,
+    )
   usable([mqtt.cert, mqtt.key], () => createSecureContext({ ...(cert ? { cert } : {}), ...(key ? { key } : {}) }))
   if (ca !== undefined) usable([mqtt.ca], () => new X509Certificate(ca))
   const hasTls = ca !== undefined || cert !== undefined || key !== undefined || !!servername || insecure

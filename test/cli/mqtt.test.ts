@@ -57,7 +57,12 @@ describe('gapcam mqtt test with TLS', () => {
     const wrongName = await test(`mqtts://127.0.0.1:${broker.port}`, '--set', `mqtt.ca=${caFile}`)
     expect([wrongName.status, wrongName.stderr]).toEqual([5, expect.stringMatching(/mqtt\.servername/)])
     const noTls = await test(`mqtts://localhost:${plain.port}`, '--set', `mqtt.ca=${caFile}`)
-    expect(noTls.status).toBe(5)
+    expect([noTls.status, noTls.stderr]).toEqual([
+      5,
+      expect.stringMatching(/ends the connection.*\n.*mqtts:\/\/ on 8883/),
+    ])
+    const noKey = await test(`mqtts://localhost:${broker.port}`, '--set', `mqtt.cert=${caFile}`)
+    expect([noKey.status, noKey.stderr]).toEqual([2, expect.stringMatching(/^gapcam: mqtt\.key: must be given/)])
     const trusted = await test(`mqtts://localhost:${broker.port}`, '--set', `mqtt.ca=${caFile}`)
     expect(trusted.status, trusted.stderr).toBe(0)
     const clear = await test(`mqtt://localhost:${plain.port}`, '--set', `mqtt.ca=${caFile}`)

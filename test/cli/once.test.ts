@@ -6,7 +6,15 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
 import { cli, endAll, gapcam, jsonLines } from '../process.js'
 import { connectClient, type Client } from '../publish/client.js'
-import { cleanUp, freePort, startMosquitto, until, type Mosquitto } from '../publish/mosquitto.js'
+import {
+  asThisUser,
+  cleanUp,
+  freePort,
+  startMosquitto,
+  temporaryFolder,
+  until,
+  type Mosquitto,
+} from '../publish/mosquitto.js'
 import { projectRoot } from '../shared.js'
 
 // Each test starts several processes, possibly on a busy machine.
@@ -35,6 +43,7 @@ interface Looked {
   readonly faults: readonly { code: string; message: string }[]
   readonly delivered: boolean | null
   readonly queued: number
+  readonly lost: number
   readonly next?: string
 }
 
@@ -115,6 +124,15 @@ it('without a broker the event waits in the outbox, the status is 5, and the nex
   expect((await once('b', [photo('bird.jpg')])).status).toBe(0)
   await until(() => told('b').length >= 1, 'the event')
   expect(told('b')).toMatchObject([{ event_type: 'label_changed', label: lost.zones[0]!.label }])
+})
+
+it('an event that the broker refuses is lost, with status 5', async () => {
+  const rules = join(temporaryFolder(), 'acl')
+  writeFileSync(rules, 'topic readwrite gapcam/+/status\n', { mode: 0o600 })
+  const strict = await startMosquitto(['allow_anonymous true', `acl_file ${rules}`, ...asThisUser])
+  const refused = await once('refused', [photo('bird.jpg'), '--broker', strict.url])
+  expect(refused, refused.stderr).toMatchObject({ status: 5, queued: 0, lost: 1 })
+  expect(refused.stderr).toMatch(/gapcam: 1 events are lost: the broker refuses them/)
 })
 
 it('a camera that is missing or hangs and a model that is missing fail alone, within the deadline', async () => {

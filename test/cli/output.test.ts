@@ -35,7 +35,7 @@ describe('a full disk', () => {
   ]
 
   it('of stdout is reported in one sentence with status 74', async () => {
-    for (const args of [['classify', join(projectRoot, 'models/photos/cat.jpg')], ['config', 'schema'], ['--help']]) {
+    for (const args of [['classify', join(projectRoot, 'models/photos')], ['config', 'schema'], ['--help']]) {
       const { status, text } = await withFull(args, 1)
       expect(status, text).toBe(74)
       expect(text).toMatch(/^gapcam: results can no longer be written to stdout: the disk is full\n.*\n$/)

@@ -30,6 +30,8 @@ export interface OutboxStats {
   readonly reason?: string | undefined
   /** Events that are not done. */
   readonly queued: number
+  /** Of these, events that the disk does not take: the end of the program loses them. */
+  readonly inMemory: number
   /** On disk and in memory. */
   readonly bytes: number
   /** Events lost since the start: they had to make room, or were damaged. */

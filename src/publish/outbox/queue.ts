@@ -113,6 +113,7 @@ class EventOutbox implements Outbox {
       state,
       reason: state === 'degraded' ? (disk?.fault ?? 'the disk has not been read yet') : undefined,
       queued: last - ledger.done.count + this.#waiting.memoryOnlyCount,
+      inMemory: state === 'ok' ? 0 : this.#waiting.undone,
       bytes: (disk?.log?.bytes ?? 0) + this.#waiting.bytes,
       dropped: lostNow,
     }

@@ -34,6 +34,11 @@ export class Waiting {
     return this.#memoryOnly.size
   }
 
+  /** How many events are here and not done. */
+  get undone(): number {
+    return this.#items.filter(({ state }) => state !== 'done').length
+  }
+
   add(item: Item): void {
     this.#items.push(item)
     this.#bytes += sizeOf(item)

@@ -65,6 +65,8 @@ export interface OnceResult {
   readonly isDelivered: boolean | null
   /** Events that wait in the outbox. */
   readonly queued: number
+  /** Events that are lost: the broker refused them, or they were neither delivered nor kept on disk. */
+  readonly lost: number
   /** Wall time at which the next run is expected, milliseconds; null: not known. */
   readonly nextWallMs: number | null
   readonly stages: readonly OnceStage[]
@@ -107,10 +109,12 @@ export async function lookOnce(given: OnceOptions): Promise<OnceResult> {
     await parts.lastSaid.close()
     const isDelivered = config.mqtt.broker === 'none' ? null : await parts.publisher.delivered(deadline)
     end(isDelivered === null ? 'kept' : 'acknowledged')
-    const { queued } = parts.publisher.stats().outbox
+    const { queued: waiting, inMemory, dropped } = parts.publisher.stats().outbox
+    const [queued, lost] = [waiting - inMemory, dropped + inMemory]
     const definitions = parts.settings.cameras.flatMap(zonesOf)
     const times = definitions.map((each) => nextWallMs(each, options.nextMs)).filter((ms) => ms !== null)
-    return { zones, faults, isDelivered, queued, nextWallMs: times.length === 0 ? null : Math.min(...times), stages }
+    const nextAtMs = times.length === 0 ? null : Math.min(...times)
+    return { zones, faults, isDelivered, queued, lost, nextWallMs: nextAtMs, stages }
   } finally {
     await close()
     end('closed')

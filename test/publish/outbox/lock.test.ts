@@ -137,6 +137,7 @@ describe('gapcam outbox', { timeout: 60_000 }, () => {
     })
     add(second, 'cam0', true)
     expect(second.takeLive()).toMatchObject({ seq: 1 })
+    expect(second.stats(), 'its end would lose the event').toMatchObject({ queued: 1, inMemory: 1 })
   })
 
   it('reports an empty outbox where there is no folder, and makes none', async () => {
