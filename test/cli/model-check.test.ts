@@ -17,9 +17,9 @@ const model = join(folder, 'model.onnx')
 const labels = ['red', 'green', 'blue', 'dark']
 const random = new Random(11)
 
-/** Twenty pictures of 48x24: one colour in the middle square, another on both sides. */
+/** Twenty pictures of 64x32: one colour in the middle square, whose rim of 2 pixels has another one, and a third on both sides. */
 const colours = Array.from({ length: 20 }, () =>
-  ['middle', 'sides'].map(() => Array.from({ length: 3 }, () => Math.floor(random.next() * 256))),
+  ['middle', 'sides', 'rim'].map(() => Array.from({ length: 3 }, () => Math.floor(random.next() * 256))),
 )
 const rows = [
   [2.1, -0.7, -1.3],
@@ -33,12 +33,13 @@ afterEach(endAll)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 beforeAll(async () => {
   mkdirSync(pictures)
-  for (const [i, [middle, sides]] of colours.entries()) {
-    const pixels = Uint8Array.from({ length: 48 * 24 * 3 }, (_, at) => {
-      const x = Math.floor(at / 3) % 48
-      return (x >= 12 && x < 36 ? middle! : sides!)[at % 3]!
+  for (const [i, [middle, sides, rim]] of colours.entries()) {
+    const pixels = Uint8Array.from({ length: 64 * 32 * 3 }, (_, at) => {
+      const [x, y] = [(Math.floor(at / 3) % 64) - 16, Math.floor(at / 3 / 64)]
+      const fromEdge = Math.min(x, 31 - x, y, 31 - y)
+      return (x < 0 || x > 31 ? sides! : fromEdge < 2 ? rim! : middle!)[at % 3]!
     })
-    await sharp(pixels, { raw: { width: 48, height: 24, channels: 3 } })
+    await sharp(pixels, { raw: { width: 64, height: 32, channels: 3 } })
       .png()
       .toFile(join(pictures, `p${i}.png`))
   }
@@ -63,6 +64,8 @@ interface Recipe {
   /** From a level to what the network gets. */
   readonly scale?: (level: number, channel: number) => number
   readonly isStretched?: boolean
+  /** "Resize to 256, crop 224". */
+  readonly isInner?: boolean
   readonly names?: readonly string[]
 }
 
@@ -70,9 +73,13 @@ const torchvision = (level: number, channel: number): number =>
   (level / 255 - [0.485, 0.456, 0.406][channel]!) / [0.229, 0.224, 0.225][channel]!
 
 /** The scores of a training tool for picture i, after a softmax. */
-function scoresOf(i: number, { order = 'rgb', scale = torchvision, isStretched = false }: Recipe): number[] {
-  const [middle, sides] = colours[i]!
-  const seen = middle!.map((level, c) => (isStretched ? (level + sides![c]!) / 2 : level))
+function scoresOf(i: number, recipe: Recipe): number[] {
+  const { order = 'rgb', scale = torchvision, isStretched = false, isInner = false } = recipe
+  const [middle, sides, rim] = colours[i]!
+  const square = middle!.map((level, c) =>
+    isInner ? level : (level * 28 ** 2 + rim![c]! * (32 ** 2 - 28 ** 2)) / 32 ** 2,
+  )
+  const seen = square.map((level, c) => (isStretched ? (level + sides![c]!) / 2 : level))
   const values = (order === 'bgr' ? seen.toReversed() : seen).map(scale)
   const powers = rows.map((row, o) => Math.exp(row.reduce((sum, w, c) => sum + w * values[c]!, bias[o]!)))
   const sum = powers.reduce((a, b) => a + b, 0)
@@ -120,12 +127,22 @@ describe('with a reference', () => {
     ],
     ['a squeezed picture', { isStretched: true }, 'resize: stretch\n'],
     [
+      'a smaller crop, for which a manifest has no line',
+      { isInner: true },
+      '# the middle 87.5 % of the centre square (resize 256, crop 224): no line of a manifest; use --roi 0.0625,0.0625,0.875,0.875\n',
+    ],
+    [
+      'the mean of caffe, in BGR',
+      { order: 'bgr', scale: (level, channel) => level - [103.939, 116.779, 123.68][channel]! },
+      'colorOrder: bgr\nmean: [103.939, 116.779, 123.68]\nstd: [1, 1, 1]\n',
+    ],
+    [
       'three differences at once',
       { order: 'bgr', scale: (level) => level / 255, isStretched: true },
       'colorOrder: bgr\nmean: [0, 0, 0]\nstd: [255, 255, 255]\nresize: stretch\n',
     ],
   ])('%s', async (name, recipe, lines) => {
-    const { status, result, stderr } = await check('--reference', reference(name.replaceAll(' ', '-'), recipe))
+    const { status, result, stderr } = await check('--reference', reference(name.replaceAll(/\W+/g, '-'), recipe))
     expect(status, stderr).toBe(lines === nothing ? 0 : 4)
     expect(result.explanation?.manifest ?? nothing).toBe(lines)
     const { agreement, distance } = result.explanation ?? result.assumed
