@@ -36,6 +36,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What another program does takes longer beside another test file.
+    expect: { poll: { timeout: 30_000 } },
     // A desk's own GPU is not what the tests are about: NVIDIA's driver then shows no device.
     env: { CUDA_VISIBLE_DEVICES: '' },
   },

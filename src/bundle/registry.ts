@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readBundleHead } from './archive.js'
+import { readBundleHead, type BundleHead } from './archive.js'
 import { ask, good, saveTo, wholeOf, type Answer, type Wanted } from './download.js'
 import { mostManifestBytes } from './manifest.js'
 import { mostSignatureBytes } from './signature.js'
@@ -23,6 +23,7 @@ export interface RegistryBundle {
   readonly version: string
   /** Of the bundle, not of the layer. */
   readonly digest: string
+  readonly head: BundleHead
   /** `sha256:…`, for sentences. */
   readonly layer: string
   /** Writes the bundle to a new file. */
@@ -117,8 +118,8 @@ class Client {
     try {
       const file = join(folder, 'head.gapcam')
       await writeFile(file, await beginningOf(answer))
-      const { manifest, digest: own } = await readBundleHead(file)
-      return { name: manifest.name, version: manifest.version, digest: own }
+      const head = await readBundleHead(file)
+      return { name: head.manifest.name, version: head.manifest.version, digest: head.digest, head }
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

@@ -7,7 +7,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { GapcamError, messageOf } from '../errors.js'
-import { readBundleHead } from './archive.js'
+import { readBundleHead, type BundleHead } from './archive.js'
 import { ask, good, saveTo, serverFaultOf, wholeOf } from './download.js'
 import { bundleName } from './manifest.js'
 import { bundlesOf } from './registry.js'
@@ -18,6 +18,8 @@ export interface Offer {
   readonly name: string
   readonly version: string
   readonly digest: string
+  /** What it says of itself, with its signatures; null: that is known once it is downloaded. */
+  readonly head: BundleHead | null
   /** A path or an address. */
   readonly place: string
   /** Writes the bundle to a new file; null: `place` is its file. */
@@ -69,8 +71,9 @@ async function offersIn(folder: string, onFault: (sentence: string) => void): Pr
   for (const file of (await readdir(folder)).filter((name) => name.endsWith('.gapcam')).toSorted()) {
     const place = join(folder, file)
     try {
-      const { manifest, digest } = await readBundleHead(place)
-      offers.push({ name: manifest.name, version: manifest.version, digest, place, save: null })
+      const head = await readBundleHead(place)
+      const { manifest, digest } = head
+      offers.push({ name: manifest.name, version: manifest.version, digest, head, place, save: null })
     } catch (error) {
       onFault(messageOf(error))
     }
@@ -84,7 +87,7 @@ async function offersAt(address: string): Promise<Offer[]> {
   return indexSchema.parse(JSON.parse(new TextDecoder().decode(text))).map(({ file, ...offer }) => {
     const place = `${base}${file}`
     const save = async (to: string): Promise<void> => saveTo(to, await good(ask(place, { mostBytes: mostBundleBytes })))
-    return { ...offer, place, save }
+    return { ...offer, head: null, place, save }
   })
 }
 
@@ -121,7 +124,7 @@ export async function withOffer<T>(
   }
 }
 
-/** The newest version of a name that is not rejected; versions are compared as numbers between dots. */
+/** The newest version of a name whose digest is not in `rejected`; versions are compared as numbers between dots. */
 export function latestOf(offers: readonly Offer[], name: string, rejected: readonly string[]): Offer | null {
   const fitting = offers.filter((offer) => offer.name === name && !rejected.includes(offer.digest))
   return fitting.toSorted((a, b) => b.version.localeCompare(a.version, 'en', { numeric: true }))[0] ?? null

@@ -59,6 +59,7 @@ describe('a folder', () => {
       version,
       digest: version,
       place: '',
+      head: null,
       save: null,
     }))
     expect(latestOf(offers, 'small', [])?.version).toBe('1.10.0')

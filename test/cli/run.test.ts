@@ -30,7 +30,7 @@ describe('with the embedded broker', () => {
     const port = await freePort()
     const run = gapcam(['run', bird, '--loop', '--json', '--set', `mqtt.port=${port}`])
     await run.until(/"label":"chickadee"/)
-    expect(await retained(port, 'gapcam/gapcam/cam0/label')).toBe('chickadee')
+    await until(async () => (await retained(port, 'gapcam/gapcam/cam0/label')) === 'chickadee', 'the label')
     expect(JSON.parse(await retained(port, 'gapcam/gapcam/cam0/state'))).toMatchObject({
       v: 1,
       label: 'chickadee',

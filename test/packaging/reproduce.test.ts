@@ -9,7 +9,7 @@ const { fetchZig } = (await import(join(projectRoot, 'scripts/fetch/zig.mjs'))) 
 it.skipIf(fetchZig() === null)(
   'an object file is the same from two folders (skipped where zig cannot be fetched from PyPI)',
   async () => {
-    const options = ['--arch', 'x64', '--object', 'native/image/grid.cc']
+    const options = ['--arch', 'arm64', '--object', 'native/image/grid.cc']
     const running = launch(process.execPath, [join(projectRoot, 'scripts/build/reproduce.mjs'), ...options], {
       env: cleanEnvironment(),
     })

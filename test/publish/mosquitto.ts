@@ -128,7 +128,7 @@ export async function subscribe(
   return { messages, stop: () => end(child) }
 }
 
-/** The retained message of one topic. */
+/** The retained message of one topic, or the first one there within half a minute. */
 export async function retained(port: number, topic: string, more: readonly string[] = []): Promise<string> {
   return (
     await runToEnd('mosquitto_sub', [
@@ -139,7 +139,7 @@ export async function retained(port: number, topic: string, more: readonly strin
       '-C',
       '1',
       '-W',
-      '10',
+      '30',
       '-t',
       topic,
       ...more,

@@ -89,9 +89,9 @@ async function zoneOf({ get }: RunningPage, name: string): Promise<Zone> {
 const anchorOf = async ({ get }: RunningPage): Promise<{ state: string; shift: { x: number; y: number } }> =>
   (await (await get('/api/cameras/yard/anchor')).json()) as never
 
-/** Asks until it is true, for ten seconds at most. */
+/** Asks until it is true, for half a minute at most. */
 async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 300; i++) {
     if (await isTrue()) return
     await wait(100)
   }

@@ -65,7 +65,7 @@ it('the state comes unasked, and each request gets one picture', async () => {
   await expect.poll(() => visitor.states.length).toBeGreaterThan(2)
   for (let i = 0; i < 3; i++) {
     visitor.ask(visitor.pictures.at(-1)?.header.seq)
-    await expect.poll(() => visitor.pictures.length, { timeout: 10_000 }).toBe(i + 1)
+    await expect.poll(() => visitor.pictures.length).toBe(i + 1)
   }
   const seqs = visitor.pictures.map(({ header }) => header.seq)
   expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b))
@@ -78,7 +78,7 @@ it('each picture has a heat map with its maximum at 255, and a focus box inside 
   const visitor = visit()
   await visitor.opened
   visitor.ask()
-  await expect.poll(() => visitor.pictures.length, { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => visitor.pictures.length).toBe(1)
   const { heat, focus } = visitor.pictures[0]!.header
   expect(heat).toMatchObject({ width: 7, height: 7, inside: { x: 0, y: 0, width: 1, height: 1 } })
   const values = Buffer.from(heat!.values, 'base64')
@@ -90,7 +90,7 @@ it('simultaneous requests of several visitors share one picture', async () => {
   const many = Array.from({ length: 10 }, () => visit())
   await Promise.all(many.map(({ opened }) => opened))
   for (const visitor of many) visitor.ask()
-  await expect.poll(() => many.every(({ pictures }) => pictures.length === 1), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => many.every(({ pictures }) => pictures.length === 1)).toBe(true)
   expect(new Set(many.map(({ pictures }) => pictures[0]!.header.seq)).size).toBeLessThanOrEqual(2)
 })
 
@@ -103,7 +103,7 @@ it('a visitor that does not read slows down neither the frames nor another visit
   slow.ask()
   for (let i = 0; i < 5; i++) {
     reader.ask(reader.pictures.at(-1)?.header.seq)
-    await expect.poll(() => reader.pictures.length, { timeout: 10_000 }).toBe(i + 1)
+    await expect.poll(() => reader.pictures.length).toBe(i + 1)
   }
   expect(await frames()).toBeGreaterThan(before)
 })
@@ -131,7 +131,7 @@ describe('a visitor is disconnected with a reason when it', () => {
     const visitor = visit()
     await visitor.opened
     visitor.ask()
-    await expect.poll(() => visitor.pictures.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => visitor.pictures.length).toBe(1)
     // `after` is the last picture, so that the hub cannot answer at once with that one.
     for (let i = 0; i < 3; i++) visitor.ask(visitor.pictures[0]!.header.seq)
     expect(await visitor.closed).toEqual({ code: 1008, reason: 'one picture at a time' })

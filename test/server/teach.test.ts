@@ -18,7 +18,7 @@ const config = join(folder, 'gapcam.yaml')
 let page: RunningPage
 let seed = 0
 /** Other tests run at the same time. */
-const patience = { timeout: 15_000 }
+const patience = { timeout: 30_000 }
 
 /** A bar that lies or stands in front of noise; a third thing is a photograph. */
 async function show(thing: 'lying' | 'standing' | 'photograph'): Promise<void> {

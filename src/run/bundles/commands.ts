@@ -55,7 +55,7 @@ export const bundleCommands = {
         .optional(),
     },
     takes: '`name`, `digest`',
-    does: "installs a [bundle](bundles.md) from `models.sources`: the one with this digest, or the newest; `name` is the node's own by default. A plain `latest` is the newest",
+    does: "installs a [bundle](bundles.md) from `models.sources`: the one with this digest, or the newest whose signature is trusted, with `passed_over`, the sentences about newer ones; `name` is the node's own by default. A plain `latest` is the newest",
     perform: (bundles, { name: wanted, digest }) =>
       bundles.install({ name: wanted, digest: digest === 'latest' ? undefined : digest }),
   }),

@@ -4,11 +4,13 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { installBundle } from '../../bundle/install.js'
+import { readBundleHead, type BundleHead } from '../../bundle/archive.js'
+import { installBundle, type Installed } from '../../bundle/install.js'
 import { confirmed, rolledBack, type Entry } from '../../bundle/phases.js'
 import { readPublicKey } from '../../bundle/signature.js'
 import { latestOf, offersOf, withOffer, type Offer } from '../../bundle/sources.js'
 import { builtInName } from '../../bundle/store.js'
+import { judgeSignatures, type Trust } from '../../bundle/trust.js'
 import { openClassifier, type Classifier } from '../../classifier.js'
 import { modelOptions } from '../../config/model.js'
 import type { Config } from '../../config/schema.js'
@@ -98,6 +100,8 @@ class Service implements BundleService {
   readonly #options: BundleServiceOptions
   readonly #timers: NodeJS.Timeout[] = []
   #offers: readonly Offer[] = []
+  /** Why bundles of the sources may not be installed, by digest: their signatures. */
+  readonly #barred = new Map<string, string>()
   #restart: (() => void) | null = null
   /** Orders that change what is installed at present. */
   #changing = 0
@@ -131,37 +135,85 @@ class Service implements BundleService {
   }
 
   async install({ name = this.#ownName(), digest }: Parameters<BundleService['install']>[0]): Promise<Fields> {
-    const { config, bundles } = this.#options
-    if (config.models.sources.length === 0)
+    if (this.#options.config.models.sources.length === 0)
       throw new Refusal('not_available', 'no source of bundles is configured (models.sources)')
     await this.#ask()
-    const offer =
-      digest === undefined
-        ? latestOf(this.#offers, name, bundles.entry(name)?.rejected ?? [])
-        : (this.#offers.find((one) => one.name === name && one.digest === digest) ?? null)
-    if (!offer)
-      throw new Refusal(
-        'invalid',
-        `no source has a bundle ${name}${digest === undefined ? '' : ` with the digest ${digest}`}`,
-      )
-    const { model: _model, labels: _labels, inputSize: _size, resize: _resize, ...engine } = modelOptions(config)
-    const { trust, revoked, shadow } = config.models
-    await withOffer(
-      offer,
-      () => bundles.store.downloads(),
-      (file) =>
-        this.#changes(() =>
-          installBundle(file, {
-            store: bundles.store,
-            trust: { keys: trust.map(readPublicKey), revoked },
-            origin: 'remote',
-            isShadow: shadow !== undefined,
-            engine,
-            wanted: { name, digest: offer.digest },
-          }),
-        ),
-    )
+    if (digest === undefined) return this.#installNewest(name)
+    const offer = this.#offers.find((one) => one.name === name && one.digest === digest)
+    if (!offer) throw new Refusal('invalid', `no source has a bundle ${name} with the digest ${digest}`)
+    await this.#fetched(offer, (file) => this.#installFrom(file, offer))
     return this.#fields()
+  }
+
+  /** Installs the newest bundle whose signatures are enough. The answer says which ones were passed over, and why. */
+  async #installNewest(name: string): Promise<Fields> {
+    for (let offer = this.#newest(name); offer !== null; offer = this.#newest(name)) {
+      const chosen = offer
+      const done = await this.#fetched(chosen, async (file) => {
+        if (!this.#isAllowed(chosen.head ?? (await readBundleHead(file)), chosen)) return null
+        return this.#installFrom(file, chosen)
+      }).catch((error: unknown) => this.#fail(error, name))
+      const passedOver = this.#passedOver(name)
+      if (done) return { ...this.#fields(), ...(passedOver.length > 0 ? { passed_over: passedOver } : {}) }
+    }
+    const passedOver = this.#passedOver(name)
+    if (passedOver.length === 0) throw new Refusal('invalid', `no source has a bundle ${name}`)
+    throw new Refusal('invalid', `no bundle ${name} of the sources may be installed: ${passedOver.join('; ')}`)
+  }
+
+  #fetched<T>(offer: Offer, work: (file: string) => Promise<T>): Promise<T> {
+    return withOffer(offer, () => this.#options.bundles.store.downloads(), work)
+  }
+
+  #installFrom(file: string, { name, digest }: Offer): Promise<Installed> {
+    const { config, bundles } = this.#options
+    const { model: _model, labels: _labels, inputSize: _size, resize: _resize, ...engine } = modelOptions(config)
+    return this.#changes(() =>
+      installBundle(file, {
+        store: bundles.store,
+        trust: this.#trust(),
+        origin: 'remote',
+        isShadow: config.models.shadow !== undefined,
+        engine,
+        wanted: { name, digest },
+      }),
+    )
+  }
+
+  #trust(): Trust {
+    const { trust, revoked } = this.#options.config.models
+    return { keys: trust.map(readPublicKey), revoked }
+  }
+
+  /** Whether the signatures of a bundle are enough. One that is barred is kept in mind, and told once. */
+  #isAllowed({ bytes, signatures }: BundleHead, { place, digest }: Offer): boolean {
+    const trust = this.#trust()
+    try {
+      judgeSignatures({ name: `bundle ${place}`, manifest: bytes, signatures }, trust, 'remote')
+      return true
+    } catch (error) {
+      if (!this.#barred.has(digest)) this.#options.log.warn(`${messageOf(error)}; it is passed over`)
+      this.#barred.set(digest, messageOf(error))
+      return false
+    }
+  }
+
+  /** The newest offer that is neither barred nor was rolled back here. */
+  #newest(name: string): Offer | null {
+    return latestOf(this.#offers, name, [
+      ...(this.#options.bundles.entry(name)?.rejected ?? []),
+      ...this.#barred.keys(),
+    ])
+  }
+
+  #passedOver(name: string): string[] {
+    return this.#offers.flatMap((offer) => (offer.name === name ? (this.#barred.get(offer.digest) ?? []) : []))
+  }
+
+  #fail(error: unknown, name: string): never {
+    const passedOver = this.#passedOver(name)
+    if (passedOver.length === 0 || !(error instanceof GapcamError)) throw error
+    throw new GapcamError(error.code, `${error.message}; passed over: ${passedOver.join('; ')}`, { cause: error })
   }
 
   confirm(name = this.#ownName()): Promise<Fields> {
@@ -235,8 +287,8 @@ class Service implements BundleService {
   async #ask(): Promise<void> {
     const { config, bundles, log, offer } = this.#options
     this.#offers = await offersOf(config.models.sources, (sentence) => log.warn(sentence))
-    if (bundles.own === null) return
-    offer(latestOf(this.#offers, bundles.own, bundles.entry(bundles.own)?.rejected ?? [])?.version ?? null)
+    for (const one of this.#offers) if (one.head) this.#isAllowed(one.head, one)
+    if (bundles.own !== null) offer(this.#newest(bundles.own)?.version ?? null)
   }
 
   #say(): void {
