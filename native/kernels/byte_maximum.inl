@@ -1,5 +1,5 @@
-// The maximum over windows, and the maximum or minimum over an axis, of bytes of one scale. The result is built up in y
-// itself, one row of channels after the other; compilers turn these loops into vector maximums.
+// The maximum over windows, and the maximum or minimum over an axis, of bytes of one scale. Compilers turn
+// the loops over channels into vector maximums.
 namespace gapcam {
 namespace {
 
@@ -22,6 +22,8 @@ class MaxPoolBytes final : public Op, public Placed {
   uint32_t batch, height, width, channels, out_height, out_width;
   const Byte* x;
   Byte* y;
+  static constexpr uint32_t kVector = sizeof(V);
+  typedef Byte Vector __attribute__((vector_size(kVector)));
 
   uint32_t Units(uint32_t) const override { return batch * out_height; }
   const char* Kernel() const override { return GAPCAM_KERNEL("q8_maxpool"); }
@@ -34,15 +36,33 @@ class MaxPoolBytes final : public Op, public Placed {
   }
 
  private:
+  // A vector of channels of all pixels under the window stays in a register; what no whole vector holds is met in y.
   void RunPixel(uint32_t image, uint32_t oy, uint32_t ox, Byte* to) const {
-    for (uint32_t c = 0; c < channels; ++c) to[c] = kLeast<Byte>;
+    uint32_t c = 0;
+    for (; c + kVector <= channels; c += kVector) {
+      Vector most = Vector{} + kLeast<Byte>;
+      ForEachUnder(image, oy, ox, [&](const Byte* pixel) __attribute__((always_inline)) {
+        Vector other;
+        std::memcpy(&other, pixel + c, kVector);
+        most = other > most ? other : most;
+      });
+      std::memcpy(to + c, &most, kVector);
+    }
+    if (c == channels) return;
+    for (uint32_t i = c; i < channels; ++i) to[i] = kLeast<Byte>;
+    ForEachUnder(image, oy, ox, [&](const Byte* pixel) { Meet<true>(pixel + c, channels - c, to + c); });
+  }
+
+  // Calls use(pixel) for each pixel of the picture under a window.
+  template <class Use>
+  GAPCAM_MEMBER void ForEachUnder(uint32_t image, uint32_t oy, uint32_t ox, const Use& use) const {
     for (uint32_t ky = 0; ky < p.kernel_h; ++ky) {
       const int64_t iy = int64_t{oy} * p.stride_h - p.pad_top + int64_t{ky} * p.dilation_h;
       if (iy < 0 || iy >= height) continue;
       const Byte* row = x + (size_t{image} * height + static_cast<size_t>(iy)) * width * channels;
       for (uint32_t kx = 0; kx < p.kernel_w; ++kx) {
         const int64_t ix = int64_t{ox} * p.stride_w - p.pad_left + int64_t{kx} * p.dilation_w;
-        if (ix >= 0 && ix < width) Meet<true>(row + static_cast<size_t>(ix) * channels, channels, to);
+        if (ix >= 0 && ix < width) use(row + static_cast<size_t>(ix) * channels);
       }
     }
   }

@@ -13,6 +13,7 @@
 #include "qsimd_neon_product.inl"
 #else
 #include "qsimd_x86.inl"
+#include "qsimd_x86_end.inl"
 #endif
 #include "requantize.inl"
 #include "qmean.inl"

@@ -69,6 +69,8 @@ class QuantStrips final : public Op, public Placed {
     const uint32_t groups = (strip_rows - 1) * stride_h / kGroupStart + 2 + (window.groups - 1) * kGroupStep;
     return Least(s.height, (groups - 1) * kGroupStart + kTapGroup);
   }
+  // A row of the padded picture as one of the picture, or its nearest edge.
+  uint32_t Inside(uint32_t row) const { return Least(row - Least(row, ring.pad_top), s.height); }
 
  private:
   // Scratch memory: rings, kept rows, expanded rows, quads, pointers to groups, strip, input of the expansion.
@@ -90,9 +92,6 @@ class QuantStrips final : public Op, public Placed {
   };
 
   uint32_t GroupOf(uint32_t oy) const { return oy * stride_h / kGroupStart; }
-  // A row of the padded picture as one of the picture, or its nearest edge.
-  uint32_t Inside(uint32_t row) const { return Least(row - Least(row, ring.pad_top), s.height); }
-
   // Computes blocks [first_block, last_block) of one band of one picture.
   void RunBand(uint32_t image, uint32_t band, uint32_t first_block, uint32_t last_block, char* scratch) const {
     char* const strip_memory = is_by_block ? shared : scratch + StripAt();
@@ -197,20 +196,37 @@ class QuantStrips final : public Op, public Placed {
   }
 };
 
-// The share of the work that is done twice if each band has `rows` rows of results.
-static double SeamCost(const QuantStrips& op, uint32_t rows) {
-  const double once = rows * op.stride_h, reach = (rows - 1) * op.stride_h + op.window.kernel_h;
-  return rows >= op.s.out_height ? 0 : static_cast<double>(op.ExpandFlops()) / op.Flops() * (reach - once) / once;
+// The longest time of a band over an equal share of the work, if each band has `rows` rows of results. At a seam two bands
+// expand the same rows.
+static double BandLoad(const QuantStrips& op, uint32_t rows, uint32_t threads) {
+  const ConvShape& s = op.s;
+  const double expanded = static_cast<double>(op.ExpandFlops()) / s.height,
+               rest = static_cast<double>(op.Flops() - op.ExpandFlops()) / s.out_height;
+  double most = 0;
+  for (uint32_t first = 0; first < s.out_height; first += rows) {
+    const uint32_t count = Least(rows, s.out_height - first), top = first * op.stride_h;
+    const uint32_t bottom = top + (count - 1) * op.stride_h + op.window.kernel_h;
+    const double work = expanded * (op.Inside(bottom) - op.Inside(top)) + rest * count;
+    most = work > most ? work : most;
+  }
+  return most * threads / static_cast<double>(op.Flops()) * s.batch;
+}
+
+// The same if each unit is a block of channels. Then threads read what others have written in their caches.
+static double BlockLoad(const QuantStrips& op, uint32_t threads) {
+  constexpr double kExchange = 1.2;
+  return kExchange * CeilDiv(op.blocks, threads) * threads / op.blocks;
 }
 
 // Chooses units and the rows of a strip. With one thread there is one band. A strip is the whole band if that takes at
 // most half of the second-level cache; otherwise it has as many rows as keep all blocks in a quarter of it.
 static void ChooseStrips(QuantStrips* op, uint32_t threads, size_t cache_bytes) {
-  constexpr double kDear = 0.1;
   const ConvShape& s = op->s;
-  const auto even = [](uint32_t rows) { return CeilDiv(rows, 2) * 2; };  // for pairs of rows
-  op->band_rows = Least(even(CeilDiv(s.out_height, threads)), s.out_height);
-  op->is_by_block = op->blocks > 1 && SeamCost(*op, op->band_rows) > kDear && op->SharedBytes() <= cache_bytes;
+  constexpr uint32_t kShort = 8;  // rows of a band, which then may begin with an odd row, where no pair of rows begins
+  const uint32_t share = CeilDiv(s.out_height, threads);
+  op->band_rows = share > kShort ? Least(CeilDiv(share, 2) * 2, s.out_height) : share;
+  op->is_by_block = op->blocks > 1 && BandLoad(*op, op->band_rows, threads) > BlockLoad(*op, threads) &&
+                    op->SharedBytes() <= cache_bytes;
   if (op->is_by_block) op->band_rows = s.out_height;
   op->bands = CeilDiv(s.out_height, op->band_rows);
   const auto fits = [op](uint32_t rows, uint32_t ring_blocks, size_t bytes) {

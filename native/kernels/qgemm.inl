@@ -36,9 +36,9 @@ struct QuantPanel {
 // The sums of a tile: the bias and the products of all runs from `at` on.
 template <int kRows, int kVectors, bool>
 GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
-                               uint32_t taps, size_t step, uint32_t groups, int, const char*& w) {
+                               uint32_t taps, size_t step, uint32_t groups, int, const char*& w, size_t ahead) {
   StartSums<kRows, kVectors>(sums, bias);
-  for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w);
+  for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w, ahead);
 }
 #endif
 
@@ -61,10 +61,13 @@ GAPCAM_INLINE void QuantTilesOf(const QuantRows& left, size_t first, uint32_t ti
   const size_t step = rows.step;
   const int has_rest = Opaque(rows.groups % 4 != 0), has_extras = Opaque(panel.extra != panel.extra_end);
   const int plain = panel.columns < uint32_t{kVectors * kSumLanes} ? 0 : Opaque(end.Plain(panel.is_small));
-  for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride) {
+  // Two tiles prefetch one line of two each.
+  size_t ahead = static_cast<size_t>(rows.taps) * rows.groups * kVectors * kSumLanes * kGroup * kOperandBytes;
+  for (size_t at = first * step; tiles > 0; --tiles, at += kRows * step, y += kRows * stride, ahead ^= 64) {
     I sums[kVectors][kRows];
     const char* w = panel.w;
-    ComputeSums<kRows, kVectors, kIsOneRun>(sums, panel.bias, rows.runs, at, rows.taps, step, rows.groups, has_rest, w);
+    ComputeSums<kRows, kVectors, kIsOneRun>(sums, panel.bias, rows.runs, at, rows.taps, step, rows.groups, has_rest, w,
+                                            ahead);
     if constexpr (ProductFormat::kParts > 1) {
       if (__builtin_expect(has_extras, false)) AddExtras<kRows, kVectors>(sums, rows, at, panel);
     }

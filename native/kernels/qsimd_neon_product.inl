@@ -69,10 +69,10 @@ GAPCAM_INLINE void StartSums(I (&sums)[kVectors][kRows], const int32_t* bias) {
 constexpr bool kHasOneRunTiles = true;
 
 // The sums of a tile: the bias and the products of all runs from `at` on. `kIsOneRun`: there is one run, of 16 bytes at
-// least. `has_rest`: the last groups of a run do not fill a vector.
+// least. `has_rest`: the last groups of a run do not fill a vector. Nothing is prefetched.
 template <int kRows, int kVectors, bool kIsOneRun>
 GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
-                               uint32_t taps, size_t step, uint32_t groups, int has_rest, const char*& w) {
+                               uint32_t taps, size_t step, uint32_t groups, int has_rest, const char*& w, size_t) {
   const size_t whole = groups / 4 * 16;
   if constexpr (kIsOneRun) {
     const char* const from = StartRun(sums, bias, runs[0] + at, step, whole, w);

@@ -94,14 +94,18 @@ GAPCAM_INLINE I Dot(I sum, I a, I w) {
 #endif
 }
 
-// Adds one run to kRows rows. Moves `w` behind the weights of the run.
+// Adds one run to kRows rows. Moves `w` behind the weights of the run. What lies `ahead` bytes behind the weights is
+// prefetched: one line for each group, or all of it by the few rows that wait for memory in any case.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w) {
+GAPCAM_INLINE void AddRun(I (&sums)[kVectors][kRows], const char* run, size_t step, uint32_t groups, const char*& w,
+                          size_t ahead = 0) {
   constexpr int kBases = (kRows + 2) / 3;
   const char* base[kBases];
   Unrolled<kBases>(GAPCAM_BODY(i) { base[GAPCAM_AT(i)] = Pinned(run + GAPCAM_AT(i) * 3 * step); });
   for (size_t k = 0; k < 4 * size_t{groups}; k += 4, w += kVectors * kSumBytes) {
     I b[kVectors];
+    __builtin_prefetch(w + ahead, 0, 2);
+    if constexpr (kRows < 4 && kVectors * kSumBytes > 64) __builtin_prefetch(w + (ahead ^ 64), 0, 2);
     Unrolled<kVectors>(GAPCAM_BODY(v) { b[GAPCAM_AT(v)] = LoadSums(w + GAPCAM_AT(v) * kSumBytes); });
     Unrolled<kRows>(GAPCAM_BODY(r) {
       const I x = BroadcastGroup(base[GAPCAM_AT(r) / 3] + GAPCAM_AT(r) % 3 * step + k);
@@ -124,34 +128,6 @@ GAPCAM_INLINE void StartSums(I (&sums)[kVectors][kRows], const int32_t* bias) {
   });
 }
 
-// How sums become bytes: clamp(rint(sum · scale) + zero).
-struct ByteEnd {
-  int32_t zero, low, high;
-};
-
-constexpr int kEndKinds = 2;  // whether sums are small
-
-// The same in registers.
-struct ByteEndRegisters {
-  Raw zero, low, high;
-  GAPCAM_MEMBER explicit ByteEndRegisters(const ByteEnd& end)
-      : zero(SetWords(end.zero)), low(SetBytes(end.low)), high(SetBytes(end.high)) {}
-
-  GAPCAM_MEMBER int Plain(bool) const { return 0; }
-  GAPCAM_MEMBER int Kind(bool is_small) const { return is_small; }
-  // Two vectors of sums to words.
-  GAPCAM_MEMBER Raw Words(I a, FI scale_a, I b, FI scale_b) const {
-    return GAPCAM_M(adds_epi16)(GAPCAM_M(packs_epi32)(Whole(a, scale_a), Whole(b, scale_b)), zero);
-  }
-  GAPCAM_MEMBER Raw Bytes(Raw a, Raw b) const {
-    return GAPCAM_M(min_epu8)(GAPCAM_M(max_epu8)(GAPCAM_M(packus_epi16)(a, b), low), high);
-  }
-  // The conversion rounds half to even, as the processor does by default.
-  static GAPCAM_MEMBER Raw Whole(I sum, FI scale) {
-    return GAPCAM_M(cvtps_epi32)(GAPCAM_M(cvtepi32_ps)(AsRaw(sum)) * scale);
-  }
-};
-
 constexpr size_t kWidened = 16;  // bytes that Widen takes
 // Widens bytes to the words that the product reads.
 GAPCAM_INLINE void Widen(char* to, const Byte* from) {
@@ -161,96 +137,6 @@ GAPCAM_INLINE void Widen(char* to, const Byte* from) {
 #else
   std::memcpy(to, from, kWidened);
 #endif
-}
-
-// Returns the sum beyond which a result is the largest byte in any case; larger ones could overflow as 32-bit results.
-// Lowers scales by which any sum but 0 is as large.
-GAPCAM_INLINE I LargestSum(FI& scale) {
-  constexpr float kLargest = 1 << 30, kLargestScale = 1 << 29;
-  I most;
-  for (int i = 0; i < kSumLanes; ++i) {
-    if (scale[i] > kLargestScale) scale[i] = kLargestScale;
-    const float bound = kLargest / scale[i];
-    most[i] = bound < 2147483520.0f ? static_cast<int32_t>(bound) : INT32_MAX;
-  }
-  return most;
-}
-
-// Moves the 64-bit (32-bit) pieces that belong to one row next to one another.
-GAPCAM_INLINE Raw GatherPairs(Raw a) {
-#if defined(GAPCAM_WIDE_SUMS)
-  return GAPCAM_M(permutexvar_epi64)(Raw{0, 2, 4, 6, 1, 3, 5, 7}, a);
-#else
-  return _mm256_permute4x64_epi64(a, 0xd8);
-#endif
-}
-GAPCAM_INLINE Raw GatherFours(Raw a) {
-#if defined(GAPCAM_WIDE_SUMS)
-  return GAPCAM_M(permutexvar_epi32)(AsRaw(I{0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15}), a);
-#else
-  return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-#endif
-}
-
-// Stores piece kPiece of a vector that consists of pieces of kWidth bytes.
-template <int kWidth, int kPiece>
-GAPCAM_INLINE void StorePiece(Byte* to, Raw bytes) {
-#if defined(GAPCAM_WIDE_SUMS)
-  if constexpr (kWidth == 16)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), GAPCAM_M(extracti32x4_epi32)(bytes, kPiece));
-  else
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), GAPCAM_M(extracti64x4_epi64)(bytes, kPiece));
-#else
-  if constexpr (kWidth == 8) {
-    const long long piece = bytes[kPiece];
-    std::memcpy(to, &piece, 8);
-  } else {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_extracti128_si256(bytes, kPiece));
-  }
-#endif
-}
-
-// Stores `columns` bytes of each row of a tile.
-static __attribute__((noinline)) void StoreRows(const Byte* tile, int rows, int width, uint32_t columns, Byte* y,
-                                                size_t stride) {
-  for (int r = 0; r < rows; ++r) PutBytes(y + r * stride, tile + r * width, columns);
-}
-
-// Turns a tile's sums into bytes and stores them, `columns` of each row, rows `stride` bytes apart.
-template <int kRows, int kVectors>
-GAPCAM_INLINE void StoreTile(I (&sums)[kVectors][kRows], const float* scales, bool is_small, int,
-                             const ByteEndRegisters& end, uint32_t columns, Byte* y, size_t stride) {
-  constexpr int kTogether = 4 / kVectors, kWidth = kVectors * kSumLanes;  // rows that fill one vector of bytes
-  FI scale[kVectors];
-  Unrolled<kVectors>(GAPCAM_BODY(v) { scale[GAPCAM_AT(v)] = LoadScales(scales + GAPCAM_AT(v) * kSumLanes); });
-  if (__builtin_expect(!is_small, false)) {
-    Unrolled<kVectors>(GAPCAM_BODY(v) {
-      const I most = LargestSum(scale[GAPCAM_AT(v)]);
-      Unrolled<kRows>(GAPCAM_BODY(r) {
-        I& sum = sums[GAPCAM_AT(v)][GAPCAM_AT(r)];
-        sum = AsSums(GAPCAM_M(min_epi32)(AsRaw(sum), AsRaw(most)));
-      });
-    });
-  }
-  Unrolled<(kRows + kTogether - 1) / kTogether>(GAPCAM_BODY(part) {
-    constexpr int r = GAPCAM_AT(part) * kTogether, r1 = r + 1 < kRows ? r + 1 : r, r2 = r + 2 < kRows ? r + 2 : r,
-                  r3 = r + 3 < kRows ? r + 3 : r, kLast = kVectors - 1;
-    constexpr int kHere = kRows - r < kTogether ? kRows - r : kTogether;
-    Raw bytes;
-    if constexpr (kVectors == 2)
-      bytes = GatherPairs(end.Bytes(end.Words(sums[0][r], scale[0], sums[kLast][r], scale[kLast]),
-                                    end.Words(sums[0][r1], scale[0], sums[kLast][r1], scale[kLast])));
-    else
-      bytes = GatherFours(end.Bytes(end.Words(sums[0][r], scale[0], sums[0][r1], scale[0]),
-                                    end.Words(sums[0][r2], scale[0], sums[0][r3], scale[0])));
-    if (__builtin_expect(columns >= static_cast<uint32_t>(kWidth), true)) {
-      Unrolled<kHere>(GAPCAM_BODY(i) { StorePiece<kWidth, GAPCAM_AT(i)>(y + (r + GAPCAM_AT(i)) * stride, bytes); });
-    } else {
-      Byte tile[kSumBytes];
-      StoreSums(tile, AsSums(bytes));
-      StoreRows(tile, kHere, kWidth, columns, y + r * stride, stride);
-    }
-  });
 }
 
 // Interleaves kGroup rows of kSumBytes channels: lane i of vector v of `to` holds the operands of one channel, in the order
@@ -277,17 +163,6 @@ GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], c
 // A lane of operands that all have one value.
 GAPCAM_INLINE I SetOperands(int32_t value) {
   return AsSums(WindowFormat::kBytes == 1 ? SetBytes(value) : SetWords(value));
-}
-
-// Turns the sums of four neighbouring pixels into bytes: [pixel][4 channels] in each 128 bits.
-template <int kKind>
-GAPCAM_INLINE void StoreQuad(I (&sums)[4], FI scale, const ByteEndRegisters& end, Byte* to) {
-  if constexpr (kKind == 0) {
-    const Raw most = AsRaw(LargestSum(scale));
-    Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = AsSums(GAPCAM_M(min_epi32)(AsRaw(sums[GAPCAM_AT(i)]), most)); });
-  }
-  StoreSums(to,
-            AsSums(end.Bytes(end.Words(sums[0], scale, sums[1], scale), end.Words(sums[2], scale, sums[3], scale))));
 }
 
 // Puts the quads of four vectors of channels together: four pixels of kSumBytes channels.

@@ -124,7 +124,7 @@ Case DrawPool(Random& random) {
   p.count_padding = random.Between(0, 1);
   const uint32_t reach_h = Reach(p.kernel_h, p.dilation_h), reach_w = Reach(p.kernel_w, p.dilation_w);
   const uint32_t height = 2 + DrawSide(random, reach_h, 0), width = 2 + DrawSide(random, reach_w, 0);
-  const uint32_t channels = random.Among({1, 3, 7, 8, 16, 17, 33}), batch = random.Between(1, 2);
+  const uint32_t channels = random.Among({1, 3, 7, 8, 16, 17, 33, 70}), batch = random.Between(1, 2);
   Case c = {StepKind::kPool2d, {}, {}, {}};
   c.Set(p);
   c.inputs.push_back(Draw(random, {batch, height, width, channels}));
