@@ -9,10 +9,13 @@ import { segmentOverrides } from './segment.js'
 import { videoOverrides } from './video.js'
 
 /** One number for each of the three channels; a list of one number holds for all. */
-export const perChannel = z.union([
-  z.tuple([z.number(), z.number(), z.number()]),
-  z.tuple([z.number()]).transform(([value]): [number, number, number] => [value, value, value]),
-])
+export const perChannel = z.union(
+  [
+    z.tuple([z.number(), z.number(), z.number()]),
+    z.tuple([z.number()]).transform(([value]): [number, number, number] => [value, value, value]),
+  ],
+  'must be a list of three numbers, one for each channel, or of one for all',
+)
 
 /** Checks a parsed manifest. An unknown field is an error, because it is most likely a misspelled one. */
 export const manifestSchema = z.strictObject({

@@ -1,6 +1,7 @@
 /** How a graph's tail says what its outputs are: each way in which exporters spell probabilities, integers and logits. */
 import { describe, expect, it } from 'vitest'
 import { FactFinder } from '../../../src/model/metadata/fact-finder.js'
+import { parseManifest } from '../../../src/model/metadata/manifest.js'
 import { probedReading, readingOf, type Reading } from '../../../src/model/metadata/reading.js'
 import { parseModel } from '../../../src/model/onnx/onnx.js'
 import { prepareNative } from '../../../src/model/prepare.js'
@@ -302,3 +303,12 @@ describe('the outputs of test pictures', () => {
     ['that are not numbers say nothing', [[NaN, 0.5]], { activation: 'softmax' }],
   ])('%s', (_, rows, expected) => expect(probedReading(guess, rows)).toMatchObject(expected))
 })
+
+it.each(['mean: [1, 2]', 'std: 0.5', 'fill: black'])(
+  'the manifest %s is refused with what the field must be',
+  (text) => {
+    expect(() => parseManifest(text, 'gate.yaml')).toThrow(
+      /^manifest gate\.yaml: (mean|std|fill): must be a list of three numbers, one for each channel, or of one for all$/,
+    )
+  },
+)
