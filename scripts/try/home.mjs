@@ -169,11 +169,17 @@ class Home {
     this.tokens = await post('/auth/token', new URLSearchParams({ client_id, grant_type: 'authorization_code', code }))
   }
 
+  /** Answers a request; a token holds for half an hour. */
   async get(path, init = {}) {
-    return fetch(`${this.url}${path}`, {
-      ...init,
-      headers: { authorization: `Bearer ${this.tokens.access_token}`, 'content-type': 'application/json' },
-    })
+    const ask = () =>
+      fetch(`${this.url}${path}`, {
+        ...init,
+        headers: { authorization: `Bearer ${this.tokens.access_token}`, 'content-type': 'application/json' },
+      })
+    const response = await ask()
+    if (response.status !== 401) return response
+    await this.#login()
+    return ask()
   }
 
   /** State and attributes of an entity; null where there is none. */
