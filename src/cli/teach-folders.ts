@@ -61,7 +61,7 @@ export async function picturesOf(folder: string): Promise<readonly string[]> {
   })
   if (files.length === 0)
     throw new GapcamError('PICTURE_INVALID', `${folder}: there are no pictures and no clips`, {
-      hint: 'Put at least one into it, better five. gapcam reads JPEG, PNG, WebP, GIF, TIFF and AVIF.',
+      hint: 'Put at least one into it, better five. gapcam reads JPEG, PNG, WebP, GIF, TIFF, AVIF and BMP.',
     })
   return files
 }
