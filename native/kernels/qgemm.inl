@@ -3,15 +3,18 @@
 //
 //   left operand:  row r = runs[0] + r·step, runs[1] + r·step, …     each of `groups` groups
 //
+// Rows come in segments, such as the rows of a picture; within one they are `step` bytes apart.
+//
 // A run is read in whole groups: where it ends within one, what follows it is multiplied by zero.
 namespace gapcam {
 namespace {
 
-// The left operand. `step` is in bytes.
+// The left operand. `step` and `segment` are in bytes; `segment` is from the runs of one segment to those of the next.
 struct QuantRows {
   const char* const* runs;
   uint32_t taps, groups;
   size_t step;
+  size_t segment = 0;
 };
 
 // Where the results of row 0 go. `residual` may be null.
@@ -105,6 +108,47 @@ GAPCAM_INLINE const QuantTilesFunction* QuantTilesFor(uint32_t vectors) {
   return vectors == 2 ? QuantTilesFrom<2>(Rows()) : QuantTilesFrom<1>(Rows());
 }
 
+#if defined(GAPCAM_TARGET_NEON)
+// Computes `all` rows of segments of `count` rows, times one whole panel without extra groups. Tiles go on from one segment
+// to the next, and the last one moves back over rows that are done: every tile is a whole one, also on maps of 7×7.
+static void QuantPlacedTiles(const QuantRows& left, uint32_t count, uint32_t all, const QuantPanel& right,
+                             const ByteEndRegisters& end, Byte* y, size_t stride) {
+  const QuantRows rows = left;  // copies, which no store of a byte can change
+  const QuantPanel panel = right;
+  const int plain = Opaque(end.Plain(panel.is_small));
+  const size_t back = rows.segment - count * rows.step;  // from behind the last row of a segment to the next segment
+  size_t place = 0;
+  uint32_t rest = count;  // rows of the segment from `place` on
+  for (uint32_t at = 0; at < all; at += kSumRows) {
+    if (__builtin_expect(all - at < uint32_t{kSumRows}, false)) {
+      at = all - kSumRows;
+      place = at / count * rows.segment + at % count * rows.step, rest = count - at % count;
+    }
+    size_t places[kSumRows];
+    if (rest > uint32_t{kSumRows}) {
+      for (int r = 0; r < kSumRows; ++r, place += rows.step) places[r] = place;
+      rest -= kSumRows;
+    } else {
+      for (int r = 0; r < kSumRows; ++r) {
+        places[r] = place, place += rows.step;
+        if (--rest == 0) place += back, rest = count;
+      }
+    }
+    I sums[kPanelVectors][kSumRows];
+    const char* w = panel.w;
+    StartRuns(sums, panel.bias, rows.runs, places, rows.taps, size_t{rows.groups} * kGroup, w);
+    StoreTile<kSumRows, kPanelVectors>(sums, panel.scales, panel.is_small, plain, end, panel.columns, y + at * stride,
+                                       stride);
+  }
+}
+
+// Whether QuantPlacedTiles serves these rows and this panel.
+GAPCAM_INLINE bool CanPlace(const QuantRows& rows, uint32_t segments, uint32_t count, const QuantPanel& panel) {
+  return segments > 1 && segments * count >= uint32_t{kSumRows} && panel.columns == kSumPanel &&
+         panel.extra == panel.extra_end && (kPlacesRest || rows.groups % 4 == 0);
+}
+#endif
+
 // How the results of a product become bytes, and what is added to them.
 struct QuantEnd {
   ByteEnd end;
@@ -153,6 +197,13 @@ static void QuantMultiply(const QuantWeights& weights, const QuantRows& rows, ui
       }
       y += bytes;
     };
+#if defined(GAPCAM_TARGET_NEON)
+    if (CanPlace(rows, segments, count, panel)) {
+      QuantPlacedTiles(rows, count, segments * count, panel, end, y, out.stride);
+      if (residual) AddResidual(how, residual, y, segments * count, panel.columns, out.stride);
+      continue;
+    }
+#endif
     for (uint32_t segment = 0; segment < segments; ++segment, here.runs += rows.taps) {
       add(0, larger, size + 1);
       add(larger * (size + 1), tiles - larger, size);

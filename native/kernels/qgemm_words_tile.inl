@@ -4,6 +4,8 @@
 namespace gapcam {
 namespace {
 
+constexpr bool kPlacesRest = false;  // whether StartRuns takes runs of any number of groups
+
 // The tables of LanePairs for each lane.
 alignas(16) constexpr uint8_t kLanePairs[4][16] = {{0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3},
                                                    {4, 5, 4, 5, 4, 5, 4, 5, 6, 7, 6, 7, 6, 7, 6, 7},
@@ -68,32 +70,30 @@ GAPCAM_INLINE const char* StartRun(I (&sums)[4][4], const int32_t* bias, const c
   return from;
 }
 
-// Sets the sums to the bias and adds `taps` runs, each `whole` bytes from `at` on, as StartRun does.
-GAPCAM_INLINE void StartRuns(I (&sums)[4][4], const int32_t* bias, const char* const* runs, size_t at, size_t taps,
-                             size_t step, size_t whole, const char*& w) {
+// Sets the sums to the bias and adds `taps` runs of `bytes` bytes, a multiple of 16 and not 0. Row r of a run begins
+// `places[r]` bytes behind the run.
+GAPCAM_INLINE void StartRuns(I (&sums)[4][4], const int32_t* bias, const char* const* runs, const size_t (&places)[4],
+                             size_t taps, size_t bytes, const char*& w) {
   asm volatile(
       // clang-format off
       GAPCAM_STARTS
-      "cbz %[whole], 3f\n"
       "mov x14, %[runs]\n"
       "mov x15, %[taps]\n"
-      "lsl x10, %[step], #1\n"
-      "add x11, x10, %[step]\n"
       "1: ldr x9, [x14], #8\n"
-      "mov x16, %[whole]\n"
+      "mov x16, %[bytes]\n"
       "add x9, x9, %[at]\n"
       "2:\n"
-      GAPCAM_STEP("x9", "%[step]", "x10", "x11")
+      GAPCAM_STEP("x9", "%[a]", "%[b]", "%[c]")
       "subs x16, x16, #16\n"
       "b.ne 2b\n"
       "subs x15, x15, #1\n"
       "b.ne 1b\n"
-      "3:\n"
       // clang-format on
       : GAPCAM_SUMS, [w] "+r"(w)
-      : [bias] "r"(bias), [runs] "r"(runs), [at] "r"(at), [taps] "r"(taps), [step] "r"(step), [whole] "r"(whole),
+      : [bias] "r"(bias), [runs] "r"(runs), [at] "r"(places[0]), [taps] "r"(taps), [bytes] "r"(bytes),
+        [a] "r"(places[1] - places[0]), [b] "r"(places[2] - places[0]), [c] "r"(places[3] - places[0]),
         [tables] "r"(kLanePairs)
-      : "x9", "x10", "x11", "x14", "x15", "x16", GAPCAM_VECTORS, "cc", "memory");
+      : "x9", "x14", "x15", "x16", GAPCAM_VECTORS, "cc", "memory");
 }
 
 #undef GAPCAM_VECTORS

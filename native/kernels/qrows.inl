@@ -85,7 +85,7 @@ class QuantConvRows {
           *to++ = rows + (oy * p.stride_h + ky * p.dilation_h) * row + static_cast<size_t>(kx) * p.dilation_w * pixel;
       }
     }
-    return {runs, taps, Groups(), p.stride_w * pixel};
+    return {runs, taps, Groups(), p.stride_w * pixel, p.stride_h * row};
   }
 
  private:

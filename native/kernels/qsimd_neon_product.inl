@@ -73,14 +73,10 @@ constexpr bool kHasOneRunTiles = true;
 template <int kRows, int kVectors, bool kIsOneRun>
 GAPCAM_INLINE void ComputeSums(I (&sums)[kVectors][kRows], const int32_t* bias, const char* const* runs, size_t at,
                                uint32_t taps, size_t step, uint32_t groups, int has_rest, const char*& w, size_t) {
-  const size_t whole = groups / 4 * 16;
   if constexpr (kIsOneRun) {
-    const char* const from = StartRun(sums, bias, runs[0] + at, step, whole, w);
+    const char* const from = StartRun(sums, bias, runs[0] + at, step, groups / 4 * 16, w);
     if (__builtin_expect(has_rest, false)) AddRest<kRows, kVectors>(sums, from, step, groups, w);
   } else {
-    if constexpr (kRows == kSumRows && kVectors == kPanelVectors) {
-      if (!has_rest) return StartRuns(sums, bias, runs, at, taps, step, whole, w);
-    }
     StartSums<kRows, kVectors>(sums, bias);
     for (uint32_t t = 0; t < taps; ++t) AddRun<kRows, kVectors>(sums, runs[t] + at, step, groups, w);
   }

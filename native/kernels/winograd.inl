@@ -180,19 +180,38 @@ class ConvWinograd final : public Op, public Placed {
 
   // Ends a tile that lies in the picture as a whole: adds the residual, applies the activation and stores.
   GAPCAM_MEMBER void StoreTile(V (&t)[kOut][kOut], size_t at) const {
-    const size_t line = static_cast<size_t>(s.out_width) * s.features;
+    // NEON has registers for a whole tile, so the usual ends are chosen once for all of its rows.
+    if (kIsNeon && __builtin_expect(act.form == ActivationForm::kNone || act.form == ActivationForm::kBounds, true)) {
+      if (residual) {
+#pragma GCC unroll 6
+        for (int i = 0; i < kOut; ++i) AddResidual(t[i], at + i * Line());
+      }
+      if (act.form == ActivationForm::kBounds) {
+        ForAll(t, [&](V value) __attribute__((always_inline)) { return Max(Set(act.low), value); });
+        if (act.high < __builtin_inff())
+          ForAll(t, [&](V value) __attribute__((always_inline)) { return Min(Set(act.high), value); });
+      }
+#pragma GCC unroll 6
+      for (int i = 0; i < kOut; ++i) StoreLine(t[i], at + i * Line());
+      return;
+    }
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
-      if (residual) {
-        const E* from = Pinned(residual + at + i * line);
-#pragma GCC unroll 6
-        for (int j = 0; j < kOut; ++j, from = Pinned(from + s.features)) t[i][j] += Load(from);
-      }
+      if (residual) AddResidual(t[i], at + i * Line());
       ActivateAll(act, t[i]);
-      E* to = Pinned(y + at + i * line);
-#pragma GCC unroll 6
-      for (int j = 0; j < kOut; ++j, to = Pinned(to + s.features)) Store(to, t[i][j]);
+      StoreLine(t[i], at + i * Line());
     }
+  }
+  GAPCAM_MEMBER size_t Line() const { return static_cast<size_t>(s.out_width) * s.features; }
+  GAPCAM_MEMBER void AddResidual(V (&line)[kOut], size_t at) const {
+    const E* from = Pinned(residual + at);
+#pragma GCC unroll 6
+    for (int j = 0; j < kOut; ++j, from = Pinned(from + s.features)) line[j] += Load(from);
+  }
+  GAPCAM_MEMBER void StoreLine(const V (&line)[kOut], size_t at) const {
+    E* to = Pinned(y + at);
+#pragma GCC unroll 6
+    for (int j = 0; j < kOut; ++j, to = Pinned(to + s.features)) Store(to, line[j]);
   }
 
   // Ends the first `rows` rows and `columns` columns of a tile, `features` of each result. Returns their sum.

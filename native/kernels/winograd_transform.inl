@@ -35,15 +35,16 @@ struct Winograd4 {
   static constexpr int kOut = 4, kIn = 6;
   static constexpr float kRoot = 1.41421356237309505f;
   GAPCAM_INLINE void Input(const V* d, V* v) {
-    // The polynomial with these points as roots: x (x² - 1/2)(x² - 2) = x (x⁴ - 5/2 x² + 1).
+    // The polynomial with these points as roots: x (x² - 1/2)(x² - 2) = x (x⁴ - 5/2 x² + 1). A product is added to a sum that
+    // nothing else needs, which saves a copy.
     const V a = d[4] - Set(2.0f) * d[2], b = d[3] - Set(2.0f) * d[1];
     const V c = d[4] - Set(0.5f) * d[2], e = d[3] - Set(0.5f) * d[1];
-    v[0] = d[0] - Set(2.5f) * d[2] + d[4];
+    v[0] = (d[0] + d[4]) - Set(2.5f) * d[2];
     v[1] = a + Set(kRoot / 2) * b;
     v[2] = a - Set(kRoot / 2) * b;
     v[3] = c + Set(kRoot) * e;
     v[4] = c - Set(kRoot) * e;
-    v[5] = d[1] - Set(2.5f) * d[3] + d[5];
+    v[5] = (d[1] + d[5]) - Set(2.5f) * d[3];
   }
   GAPCAM_INLINE void Output(const V* m, V* y) {
     const V a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];

@@ -16,8 +16,8 @@ constexpr int kProductRows = 4, kProductLanes = 4;
 constexpr int kSummed = 8;
 
 struct TeachKernels {
-  // sums[r * kDotColumns + c] += a[r] · b[c] over `bytes` bytes; none is -128.
-  void (*dots)(const int8_t* const* a, const int8_t* const* b, size_t bytes, int32_t* sums);
+  // sums[r * stride + c] += a[r] · b[c] over `bytes` bytes, a multiple of kDotBytes and not 0; none is -128.
+  void (*dots)(const int8_t* const* a, const int8_t* const* b, size_t bytes, int32_t* sums, size_t stride);
   // to[k] = from[k] - mean[k], scaled so that the largest magnitude is 127, and rounded, halves to the even number. Returns
   // the sum of their squares.
   int32_t (*round)(const float* from, const float* mean, uint32_t length, int8_t* to);

@@ -4,10 +4,13 @@
 //   Lanes: a register of sums;  Zero;  Total: the sum of the lanes;  kDotStep: bytes at a time, which divide kDotBytes
 //   Rows, Columns: factors of kDotStep bytes, read by LoadRow and LoadColumn;  Dot: sum + their products
 //   Excess: what Dot adds too much for a column, in lanes;  kDotPair: columns whose sums are in registers at a time
+//
+// or defines GAPCAM_TEACH_OWN_DOTS and gives Dots.
 namespace gapcam {
 namespace {
 
-void Dots(const int8_t* const* a, const int8_t* const* b, size_t bytes, int32_t* sums) {
+#if !defined(GAPCAM_TEACH_OWN_DOTS)
+void Dots(const int8_t* const* a, const int8_t* const* b, size_t bytes, int32_t* sums, size_t stride) {
   for (int c = 0; c < kDotColumns; c += kDotPair) {
     const int8_t *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3], *columns[kDotPair];
     Lanes lanes[kDotPair][kDotRows], excess[kDotPair];
@@ -29,9 +32,10 @@ void Dots(const int8_t* const* a, const int8_t* const* b, size_t bytes, int32_t*
       }
     }
     for (int p = 0; p < kDotPair; ++p)
-      for (int r = 0; r < kDotRows; ++r) sums[r * kDotColumns + c + p] += Total(lanes[p][r]) - Total(excess[p]);
+      for (int r = 0; r < kDotRows; ++r) sums[r * stride + c + p] += Total(lanes[p][r]) - Total(excess[p]);
   }
 }
+#endif
 
 inline int32_t BitsOf(float value) {
   int32_t bits;

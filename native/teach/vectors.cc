@@ -73,10 +73,7 @@ class PartProducts {
     const int8_t *a[kDotRows], *b[kDotColumns];
     for (int i = 0; i < kDotRows; ++i) a[i] = rows_.bytes.data() + (r + i) * rows_.stride + stretch.at;
     for (int i = 0; i < kDotColumns; ++i) b[i] = columns_.bytes.data() + (c + i) * columns_.stride + stretch.at;
-    int32_t tile[kDotRows * kDotColumns] = {};
-    kernels_.dots(a, b, stretch.bytes, tile);
-    for (int i = 0; i < kDotRows; ++i)
-      for (int j = 0; j < kDotColumns; ++j) sums_[(r + i) * width_ + c + j] += tile[i * kDotColumns + j];
+    kernels_.dots(a, b, stretch.bytes, sums_.data() + r * width_ + c, width_);
   }
 
   const ByteVectors &rows_, &columns_;

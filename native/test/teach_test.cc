@@ -52,8 +52,8 @@ TEST("kernels of fitting a head multiply bytes as the plain ones do, up to the l
       for (int i = 0; i < kDotRows; ++i) a[i] = numbers.data() + i * bytes;
       for (int i = 0; i < kDotColumns; ++i) b[i] = numbers.data() + (kDotRows + i) * bytes;
       std::vector<int32_t> expected(kDotRows * kDotColumns, 7), actual = expected;
-      kTeachPlain.dots(a, b, bytes, expected.data());
-      kernels->dots(a, b, bytes, actual.data());
+      kTeachPlain.dots(a, b, bytes, expected.data(), kDotColumns);
+      kernels->dots(a, b, bytes, actual.data(), kDotColumns);
       int32_t exact = 7;
       for (size_t k = 0; k < bytes; ++k) exact += a[2][k] * b[1][k];
       EXPECT(expected[2 * kDotColumns + 1] == exact, "%d instead of %d", expected[2 * kDotColumns + 1], exact);
