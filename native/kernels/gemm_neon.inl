@@ -33,8 +33,8 @@ static __attribute__((noinline)) void ComputeTiles(const NeonTiles& task, uint64
       : [run] "=&r"(run), [taps] "=&r"(taps), [k] "=&r"(k), [rest] "=&r"(rest), [w] "=&r"(w), [from] "+r"(from),
         [y] "+r"(y), [residual] "+r"(residual), [tiles] "+r"(tiles)
       : [task] "r"(&task), [weights] "r"(weights), [bias] "r"(bias), [step] "r"(step), [stride] "r"(stride),
-        [tile_step] "r"(tile_step), [beyond] "r"(stride - 32), [rows] "i"(kRows), [vectors] "i"(kVectors),
-        [lanes] "i"(kLanes), [packed] "i"(kPacked ? 1 : 0)
+        [tile_step] "r"(tile_step), [rows] "i"(kRows), [vectors] "i"(kVectors), [lanes] "i"(kLanes),
+        [packed] "i"(kPacked ? 1 : 0)
       : "memory", "cc", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
         "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
         "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");

@@ -18,7 +18,7 @@ R"(
       \operation \c, 2
     .endif
   .endm
-  // Loads vectors a, b, c at an address, as many as there are columns.
+  // Loads or stores vectors a, b, c at an address, as many as there are columns.
   .macro load a, b, c, at
     .if %c[vectors] == 1
       ldr q\a, [\at]
@@ -27,6 +27,16 @@ R"(
     .endif
     .if %c[vectors] == 3
       ldr q\c, [\at, #32]
+    .endif
+  .endm
+  .macro store a, b, c, at
+    .if %c[vectors] == 1
+      str q\a, [\at]
+    .else
+      stp q\a, q\b, [\at]
+    .endif
+    .if %c[vectors] == 3
+      str q\c, [\at, #32]
     .endif
   .endm
   .macro fused sum, weight, row, lane
@@ -126,17 +136,9 @@ R"(
   .macro lower row, a, b, c, at, before
     columns below, \a, \b, \c
   .endm
-  // Stores a row. ST1 moves to the next row by itself; STP can move by a constant only.
   .macro finish row, a, b, c, at, before
-    .if %c[vectors] == 1
-      st1 {v\a\().4s}, [%[y]], %[stride]
-    .elseif %c[vectors] == 2
-      stp q\a, q\b, [%[y]]
-      add %[y], %[y], %[stride]
-    .else
-      stp q\a, q\b, [%[y]], #32
-      st1 {v\c\().4s}, [%[y]], %[beyond]
-    .endif
+    store \a, \b, \c, %[y]
+    add %[y], %[y], %[stride]
   .endm
 
 1:
@@ -196,7 +198,7 @@ R"(
   subs %[tiles], %[tiles], #1
   b.ne 1b
 
-  .irp name, each, pair, beside, groups, columns, load, fused, product, begin, address, group, single
+  .irp name, each, pair, beside, groups, columns, load, store, fused, product, begin, address, group, single
     .purgem \name
   .endr
   .irp name, addition, above, below, add_residual, raise, lower, finish
