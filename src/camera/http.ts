@@ -20,6 +20,8 @@ export function openHttp(uri: string, options: CameraOptions): Camera {
 }
 
 const stillFps = 1
+/** No picture of a camera is larger. */
+const mostStillBytes = 64e6
 /** Bytes that tell what a body without a telling type is. */
 const sniffBytes = 512
 
@@ -219,12 +221,24 @@ async function headOf(response: IncomingMessage): Promise<Buffer> {
   return chunk.subarray(0, sniffBytes)
 }
 
+/** Reads the picture. A body that does not end would fill the memory, so its length is bounded. */
 async function bodyOf(response: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
+  let length = 0
   try {
-    for await (const chunk of response) chunks.push(chunk as Buffer)
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > mostStillBytes) break
+      chunks.push(chunk)
+    }
   } catch (error) {
     throw new GapcamError('CAMERA_LOST', `the camera's picture ends early: ${messageOf(error)}`, { cause: error })
   }
+  // Leaving the loop ends the connection.
+  if (length > mostStillBytes)
+    throw new GapcamError(
+      'CAMERA_FORMAT',
+      `the camera's picture does not end: it has more than ${mostStillBytes / 1e6} MB`,
+    )
   return Buffer.concat(chunks)
 }

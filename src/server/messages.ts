@@ -68,6 +68,7 @@ export const cameraState = z.object({
   hasOwn: z
     .boolean()
     .describe('whether it asks about the whole picture on its own topics; without, label and score mean nothing'),
+  hasHeat: z.boolean().describe('whether its own question has heat maps: a network over clips has none'),
   zones: z.array(zoneState),
   view: z.object({
     rotate: z.union([z.literal(0), z.literal(90), z.literal(180), z.literal(270)]),

@@ -27,6 +27,7 @@ export interface ObservedCamera {
   readonly roi: Region | null
   readonly view: CameraState['view']
   readonly hasOwn: boolean
+  readonly hasHeat: boolean
   readonly zones: CameraState['zones']
 }
 
@@ -113,7 +114,8 @@ export function createObserver({ node, cameras, metrics, publisher, soc }: Obser
 }
 
 function cameraStateOf(camera: ObservedCamera, fps: number): CameraState {
-  const { id, decision, description, frames, threshold, needsTeaching, isEnabled, roi, view, hasOwn, zones } = camera
+  const { id, decision, description, frames, threshold, needsTeaching } = camera
+  const { isEnabled, roi, view, hasOwn, hasHeat, zones } = camera
   const { label, score, reason, sinceMs, top } = decision
   const { name = null, width = null, height = null, format = null } = description ?? {}
   return {
@@ -134,6 +136,7 @@ function cameraStateOf(camera: ObservedCamera, fps: number): CameraState {
     isEnabled,
     roi,
     hasOwn,
+    hasHeat,
     zones,
     view,
   }

@@ -181,6 +181,10 @@ function observed(camera: NodeCamera, live: LiveRun, policy: Config['policy']): 
     get hasOwn() {
       return own() !== undefined
     },
+    get hasHeat() {
+      const heat = own()?.classifier?.heat
+      return heat !== undefined && 'heat' in heat
+    },
     get zones() {
       return zoneStates(live, id)
     },

@@ -220,6 +220,22 @@ it('a still picture is polled at the rate that is wanted, and is no live camera'
   expect(isLive).toBe(false)
 })
 
+it('a still picture that does not end is an error before it fills the memory', async () => {
+  const host = await serve((_request, response) => {
+    response.writeHead(200, { 'content-type': 'image/jpeg' })
+    const part = Buffer.alloc(4e6)
+    const send = (): void => {
+      while (!response.destroyed && response.write(part));
+    }
+    response.on('drain', send)
+    send()
+  })
+  await expect(look(`http://${host}/`, 0)).rejects.toMatchObject({
+    code: 'CAMERA_FORMAT',
+    message: expect.stringMatching(/does not end/) as string,
+  })
+})
+
 it.each([{ 'content-type': 'application/octet-stream' }, {}])(
   'a still picture that arrives whole with the head %o is known by its bytes',
   async (type) => {

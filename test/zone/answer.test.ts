@@ -54,6 +54,16 @@ describe('a zone says how long it is in its state', () => {
     expect(stored.urgent).toBe(3)
   })
 
+  it.each(['novel', 'low_confidence'] as const)('also in unknown, where the picture is %s', (reason) => {
+    const { answer, spend } = rig()
+    spend(known('open'), 10)
+    spend({ ...undecided(0), reason }, 5)
+    expect(answer.decision.times).toMatchObject({
+      inStateMs: 5000,
+      hour: { open: { ms: 10_000, entries: 1 }, unknown: { ms: 5000, entries: 1 } },
+    })
+  })
+
   it('without the time that its camera was away, and goes on afterwards', () => {
     const { answer, spend } = rig()
     spend(known('open'), 10)

@@ -197,6 +197,7 @@ function onState(next: LiveState): void {
   zones.update(mine)
   teach.update(mine)
   for (const element of ofLabel) element.toggleAttribute('hidden', !mine.hasOwn)
+  tools.heat(mine.hasHeat)
   controls.enabled(mine.isEnabled)
   verdict.update(mine)
   timeline.now(mine.label, mine.score, mine.reason)

@@ -15,6 +15,8 @@ export interface Tools {
   readonly element: HTMLElement
   frozen(isOn: boolean): void
   region(isOn: boolean): void
+  /** Whether there is a heat map, and with it a focus box. */
+  heat(isThere: boolean): void
 }
 
 export function createTools(actions: ToolActions): Tools {
@@ -61,6 +63,9 @@ export function createTools(actions: ToolActions): Tools {
       focus.button,
     ),
     frozen: freeze.set,
+    heat(isThere) {
+      for (const { button } of [heat, focus]) button.toggleAttribute('hidden', !isThere)
+    },
     region(isOn) {
       region.set(isOn)
       actions.onRegion(isOn)
