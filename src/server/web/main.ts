@@ -214,7 +214,8 @@ async function onPicture({ header, jpeg }: ReceivedPicture): Promise<void> {
   if (isFrozen) return
   shown = header
   await liveView.show(header, jpeg, cameraState()?.view ?? { rotate: 0, flipX: false, flipY: false })
-  liveView.note(noteOf(header))
+  // It may have been frozen meanwhile, and then says since when.
+  if (!isFrozen) liveView.note(noteOf(header))
 }
 
 function noteOf({ problem, isElsewhere }: PictureHeader): string {
