@@ -1,14 +1,15 @@
 /**
- * What training tools do to pictures, as alternatives to what was assumed: order of the channels, range of the pixels, crop; and
- * what could be wrong behind the model: the order of the labels and the function that makes scores.
+ * What training tools do to pictures, as alternatives to what was assumed: order of the channels, range of the pixels, crop, size;
+ * and what could be wrong behind the model: the order of the labels and the function that makes scores.
  */
 import type { ScoreActivation } from '../decision/prediction.js'
 import { torchvision, type Manifest } from '../model/metadata/schema.js'
 import type { PreprocessSpec, ResizeMode, Triple } from '../pixels/spec.js'
+import type { InputSize } from '../tensor.js'
 
 /** One difference from what was assumed. */
 export interface Change {
-  readonly aspect: 'colour' | 'scale' | 'crop' | 'labels' | 'scores'
+  readonly aspect: 'colour' | 'scale' | 'crop' | 'size' | 'labels' | 'scores'
   /** What it is, as a noun: `BGR`. */
   readonly what: string
   /** The manifest's fields that say it; null where a manifest cannot. */
@@ -19,6 +20,8 @@ export interface Change {
 export interface Look {
   readonly changes: readonly Change[]
   readonly view: Partial<PreprocessSpec>
+  /** The size at which the model is opened for it; absent: the assumed one. */
+  readonly size?: InputSize
 }
 
 interface Choice<T> {
@@ -102,6 +105,21 @@ function cropsOf({ resize }: PreprocessSpec): readonly Look[] {
     ),
     { changes: [{ aspect: 'crop', what: innerCrop, manifest: null }], view: { resize: 'cover', roi: innerRegion } },
   ]
+}
+
+/** The sides at which image networks are trained, in pixels. */
+const sides = [96, 128, 160, 192, 224, 240, 256, 260, 288, 299, 300, 320, 380, 384]
+
+/** Every usual size but the assumed one, for a model whose file leaves its size free. */
+export function sizesBeside({ width, height }: PreprocessSpec): readonly InputSize[] {
+  return sides.filter((side) => side !== width || side !== height).map((side) => ({ width: side, height: side }))
+}
+
+/** A way with pictures of another size. */
+export function sizedLook({ changes, view }: Look, size: InputSize): Look {
+  const { width, height } = size
+  const change = { aspect: 'size', what: `pictures of ${height}x${width}`, manifest: { inputSize: [height, width] } }
+  return { changes: [...changes, change as Change], view, size }
 }
 
 /** A function that makes scores of outputs. */

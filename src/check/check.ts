@@ -4,10 +4,18 @@
  */
 import type { Classifier } from '../classifier.js'
 import { elementCount } from '../tensor.js'
-import { endingsOf, looksOf, ordersOf } from './alternatives.js'
-import { compareAll, explanationOf, measure, type Agreement, type Candidate, type Comparison } from './comparison.js'
+import { endingsOf, looksOf, ordersOf, sizedLook, sizesBeside, type Look } from './alternatives.js'
+import {
+  byFit,
+  compareAll,
+  explanationOf,
+  measure,
+  type Agreement,
+  type Candidate,
+  type Comparison,
+} from './comparison.js'
 import type { Expected } from './expected.js'
-import { tryLooks, type Trial } from './trial.js'
+import { tryLooks, trySize, type OpenAt, type Trial } from './trial.js'
 
 /** What a check found. */
 export interface CheckResult {
@@ -26,11 +34,18 @@ export interface CheckResult {
 /** All alternatives together run the model some 40 times a picture. */
 const mostTried = 24
 
-/** Checks a classifier. Rejects with ENGINE_FAILED. `onProgress` gets the share that is done. */
+export interface CheckOptions {
+  /** Opens the model at another size; absent where its size is known, so that no other one is tried. */
+  readonly openAt?: OpenAt | undefined
+  /** Is told the share that is done. */
+  readonly onProgress: (share: number) => void
+}
+
+/** Checks a classifier. Rejects with ENGINE_FAILED. */
 export async function checkModel(
   classifier: Classifier,
   expected: Expected,
-  onProgress: (share: number) => void,
+  { openAt, onProgress }: CheckOptions,
 ): Promise<CheckResult> {
   const { answers } = expected
   const some = answers.filter(
@@ -48,22 +63,43 @@ export async function checkModel(
     isBinary: expected.labels.length === 2 && elementCount(classifier.output.shape) === 1,
   })
   const tried = trial.pictures.length
-  const candidates = tried === 0 ? [] : compareAll(comparison(trial), looks, trial.outputs)
+  const candidates = tried === 0 ? [] : [...compareAll(comparison(trial), looks, trial.outputs)]
+  if (openAt && tried > 0) {
+    const ways = [looks[0]!, ...(candidates[0]!.look === looks[0] ? [] : [candidates[0]!.look])]
+    for (const size of sizesBeside(classifier.preprocessing())) {
+      const sized = ways.map((look) => sizedLook(look, size))
+      const other = await trySize(openAt, size, sized, trial.pictures)
+      if (other) candidates.push(...compareAll(comparison(other), sized, other.outputs))
+    }
+    candidates.sort(byFit)
+  }
   const found = tried === 0 ? null : explanationOf(candidates, tried)
   const first = candidates.find(({ changes }) => changes.length === 0)
-  const ways = [looks[0]!, ...(found ? [found.best.look] : [])]
-  const all = await tryLooks(classifier, ways, picturesOf(answers), (done) =>
-    onProgress(1 - rest + (rest * done) / answers.length),
+  const all = await tryLooks(classifier, [looks[0]!], picturesOf(answers), (done) =>
+    onProgress(1 - rest + ((rest / 2) * done) / answers.length),
   )
   const none = { tried, candidates, assumed: { agreement: 0, distance: null }, explanation: null, faults: all.faults }
   if (!first || all.pictures.length === 0) return none
   const assumed = measure(comparison(all), first, all.outputs[0]!)
-  if (!found) return { ...none, assumed }
-  const best = measure(comparison(all), found.best, all.outputs[1]!)
+  const again = found && (await tryAlone(classifier, openAt, found.best.look, all.pictures))
+  if (!again) return { ...none, assumed }
+  const best = measure(comparison(all), found.best, again.outputs[0]!)
   const isConfirmed =
     best.distance === null ? best.agreement > assumed.agreement : best.distance < (assumed.distance ?? Infinity)
   const { changes } = found.best
   return { ...none, assumed, explanation: isConfirmed ? { ...best, changes, others: found.others } : null }
+}
+
+/** Tries one way, at its own size. */
+function tryAlone(
+  classifier: Classifier,
+  openAt: OpenAt | undefined,
+  look: Look,
+  pictures: readonly string[],
+): Promise<Trial | null> {
+  return look.size && openAt
+    ? trySize(openAt, look.size, [look], pictures)
+    : tryLooks(classifier, [look], pictures, () => undefined)
 }
 
 const picturesOf = (answers: Expected['answers']): readonly string[] => answers.map(({ picture }) => picture)

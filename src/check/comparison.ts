@@ -73,7 +73,7 @@ export function measure(
 }
 
 /** Scores say more than labels; of equal ones the combination with fewer changes comes first. */
-function byFit(a: Candidate, b: Candidate): number {
+export function byFit(a: Candidate, b: Candidate): number {
   return (a.distance ?? 0) - (b.distance ?? 0) || b.agreement - a.agreement || a.changes.length - b.changes.length
 }
 

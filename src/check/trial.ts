@@ -1,8 +1,9 @@
 /** Runs a classifier on pictures prepared in several ways, and keeps its outputs. A picture is decoded once for all of them. */
 import type { Classifier } from '../classifier.js'
-import { type GapcamError, isOfOnePicture } from '../errors.js'
+import { GapcamError, isOfOnePicture } from '../errors.js'
 import { frameOf } from '../frame.js'
 import { decodeFile } from '../pixels/decode.js'
+import type { InputSize } from '../tensor.js'
 import type { Look } from './alternatives.js'
 
 /** What the model made of the pictures. */
@@ -14,6 +15,9 @@ export interface Trial {
   /** What was wrong with the pictures that could not be read. */
   readonly faults: readonly GapcamError[]
 }
+
+/** Opens the model for pictures of another size. Rejects with MODEL_UNSUPPORTED where its network cannot have it. */
+export type OpenAt = (size: InputSize) => Promise<Classifier>
 
 /** Tries every way on every picture. Rejects with ENGINE_FAILED. `onProgress` is told how many pictures are done. */
 export async function tryLooks(
@@ -45,5 +49,25 @@ export async function tryLooks(
     return { pictures: read, outputs, faults }
   } finally {
     for (const view of views) view.close()
+  }
+}
+
+/** The ways at one other size, with the model opened for it; null where its network cannot have that size. */
+export async function trySize(
+  openAt: OpenAt,
+  size: InputSize,
+  looks: readonly Look[],
+  pictures: readonly string[],
+): Promise<Trial | null> {
+  try {
+    const classifier = await openAt(size)
+    try {
+      return await tryLooks(classifier, looks, pictures, () => undefined)
+    } finally {
+      await classifier.close()
+    }
+  } catch (error) {
+    if (error instanceof GapcamError) return null
+    throw error
   }
 }

@@ -10,6 +10,7 @@ import { innerRegion, type Change } from '../check/alternatives.js'
 import { checkModel, type CheckResult } from '../check/check.js'
 import { expectedOf, type Expected } from '../check/expected.js'
 import { parseReference, pictureOfRows, type Reference } from '../check/reference.js'
+import type { OpenAt } from '../check/trial.js'
 import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import { exitStatus, fileFaultOf, GapcamError, isOfOnePicture } from '../errors.js'
@@ -34,12 +35,16 @@ export function addModelCheck(model: Command): void {
       const folder = String(values['pictures'])
       const pictures = await picturesBelow(folder)
       const classifier = await openClassifier(modelOptions(config))
+      // Where the size is assumed, other sizes are tried too.
+      const openAt: OpenAt | undefined = classifier.origins.size.startsWith('assumed')
+        ? (inputSize) => openClassifier({ ...modelOptions(config), inputSize })
+        : undefined
       try {
         demandPictures(classifier)
         const reference = values['reference'] as string | undefined
         const isJson = wantsJson(config.json)
         if (reference === undefined) await showAnswers(classifier, folder, pictures, isJson)
-        else await compare(classifier, { folder, pictures, reference }, isJson)
+        else await compare(classifier, { folder, pictures, reference, openAt }, isJson)
       } finally {
         await classifier.close()
       }
@@ -149,6 +154,7 @@ interface Comparands {
   readonly folder: string
   readonly pictures: readonly string[]
   readonly reference: string
+  readonly openAt: OpenAt | undefined
 }
 
 async function compare(classifier: Classifier, comparands: Comparands, isJson: boolean): Promise<void> {
@@ -156,7 +162,8 @@ async function compare(classifier: Classifier, comparands: Comparands, isJson: b
   const progress = startProgressBar('comparing', 1)
   let result: CheckResult
   try {
-    result = await checkModel(classifier, expected, (share) => progress.update(share))
+    const { openAt } = comparands
+    result = await checkModel(classifier, expected, { openAt, onProgress: (share) => progress.update(share) })
   } finally {
     progress.stop()
   }

@@ -14,6 +14,9 @@ import { Random } from '../random.js'
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-check-'))
 const pictures = join(folder, 'pictures')
 const model = join(folder, 'model.onnx')
+const free = join(folder, 'free.onnx')
+/** Zeros that the network with a free size puts on each side, in pixels. */
+const rim = 64
 const labels = ['red', 'green', 'blue', 'dark']
 const random = new Random(11)
 
@@ -57,6 +60,27 @@ beforeAll(async () => {
     }),
   )
   writeFileSync(join(folder, 'model.labels.txt'), labels.join('\n'))
+  writeFileSync(join(folder, 'free.labels.txt'), labels.join('\n'))
+  // A rim of 64 zeros on each side: what the mean is depends on the size, which the file leaves free.
+  const identity = [1, 0, 0, 0, 1, 0, 0, 0, 1]
+  writeFileSync(
+    free,
+    buildModel({
+      inputs: { input: [1, 3, 'h', 'w'] },
+      outputs: { logits: [1, 4] },
+      weights: {
+        identity: floats([3, 3, 1, 1], identity),
+        matrix: floats([4, 3], rows.flat()),
+        bias: floats([4], bias),
+      },
+      nodes: [
+        { op: 'Conv', inputs: ['input', 'identity'], outputs: ['rimmed'], attributes: { pads: [rim, rim, rim, rim] } },
+        { op: 'GlobalAveragePool', inputs: ['rimmed'], outputs: ['pooled'] },
+        { op: 'Flatten', inputs: ['pooled'], outputs: ['flat'] },
+        { op: 'Gemm', inputs: ['flat', 'matrix', 'bias'], outputs: ['logits'], attributes: { transB: 1 } },
+      ],
+    }),
+  )
 })
 
 interface Recipe {
@@ -67,6 +91,8 @@ interface Recipe {
   /** "Resize to 256, crop 224". */
   readonly isInner?: boolean
   readonly names?: readonly string[]
+  /** The input's side, for the network with a free size. */
+  readonly side?: number
 }
 
 const torchvision = (level: number, channel: number): number =>
@@ -75,12 +101,13 @@ const torchvision = (level: number, channel: number): number =>
 /** The scores of a training tool for picture i, after a softmax. */
 function scoresOf(i: number, recipe: Recipe): number[] {
   const { order = 'rgb', scale = torchvision, isStretched = false, isInner = false } = recipe
-  const [middle, sides, rim] = colours[i]!
+  const [middle, sides, edge] = colours[i]!
   const square = middle!.map((level, c) =>
-    isInner ? level : (level * 28 ** 2 + rim![c]! * (32 ** 2 - 28 ** 2)) / 32 ** 2,
+    isInner ? level : (level * 28 ** 2 + edge![c]! * (32 ** 2 - 28 ** 2)) / 32 ** 2,
   )
   const seen = square.map((level, c) => (isStretched ? (level + sides![c]!) / 2 : level))
-  const values = (order === 'bgr' ? seen.toReversed() : seen).map(scale)
+  const share = recipe.side ? (recipe.side / (recipe.side + 2 * rim)) ** 2 : 1
+  const values = (order === 'bgr' ? seen.toReversed() : seen).map((level, c) => share * scale(level, c))
   const powers = rows.map((row, o) => Math.exp(row.reduce((sum, w, c) => sum + w * values[c]!, bias[o]!)))
   const sum = powers.reduce((a, b) => a + b, 0)
   return powers.map((value) => value / sum)
@@ -148,6 +175,17 @@ describe('with a reference', () => {
     const { agreement, distance } = result.explanation ?? result.assumed
     expect(agreement).toBeGreaterThanOrEqual(0.95)
     expect(distance).toBeLessThan(0.02)
+  })
+
+  it.each<[number, Recipe, string]>([
+    [224, { side: 224 }, ''],
+    [96, { side: 96 }, 'inputSize: [96, 96]\n'],
+    [160, { side: 160, order: 'bgr' }, 'colorOrder: bgr\ninputSize: [160, 160]\n'],
+  ])('of a file that leaves the size free: %d', async (side, recipe, lines) => {
+    const file = reference(`side-${side}`, recipe)
+    const running = gapcam(['model', 'check', free, '--pictures', pictures, '--reference', file, '--json'])
+    expect(await running.ended, running.stderr()).toBe(lines === '' ? 0 : 4)
+    expect(jsonLines<Result>(running.stdout())[0]!.explanation?.manifest ?? '').toBe(lines)
   })
 
   it('labels alone show BGR', async () => {
