@@ -138,7 +138,7 @@ class EngineModel implements Model {
 
   run(feeds: Feed | Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
     const turn = this.#last.then(async () => {
-      if (this.#isClosed) throw expected('an open model', 'run', 'a closed one')
+      if (this.#isClosed) throw new TypeError('run needs an open model, and this one is closed')
       for (const input of this.#engine.inputs) {
         write(input, feedOf(feeds, input.name, this.#engine.inputs.length))
         toReal(input, this.#codes)

@@ -108,7 +108,7 @@ describe('openModel', () => {
     await expect(opening).rejects.toMatchObject({ code: 'MODEL_INPUT_SIZE' } satisfies Partial<GapcamError>)
   })
 
-  it('refuses a feed of another length or shape with one sentence', async () => {
+  it('refuses a feed of another length or shape, and one after its end, with one sentence', async () => {
     const model = await openModel(`${projectRoot}models/convnet-flatten.onnx`)
     await expect(model.run(new Float32Array(5))).rejects.toThrow(
       'Expected 3072 elements for input input but received 5',
@@ -117,5 +117,6 @@ describe('openModel', () => {
       'Expected shape [1, 3, 32, 32]',
     )
     await model.close()
+    await expect(model.run(new Float32Array(3072))).rejects.toThrow('this one is closed')
   })
 })
