@@ -24,8 +24,9 @@ import { requireProgram } from './programs.js'
 /** A camera over a video file. `path` may hold any character, a colon too. */
 export function openVideo(path: string, options: CameraOptions): Camera {
   return openChild(async () => {
+    // A folder of pictures that is gone comes here too: nothing tells it from a video that is gone.
+    if (!existsSync(path)) throw new GapcamError('CAMERA_NOT_FOUND', `camera ${path}: there is no such file or folder`)
     const program = requireProgram('ffmpeg', path, 'ffmpeg')
-    if (!existsSync(path)) throw new GapcamError('CAMERA_NOT_FOUND', `video ${path}: it does not exist`)
     const loop = options.loop ? ['-stream_loop', '-1'] : []
     const args = [...loop, ...(options.ffmpegOptions ?? []), '-i', `file:${path}`]
     return sourceOf(path, args, await formatVersion(program), options, { isLive: false })
