@@ -72,20 +72,23 @@ GAPCAM_INLINE const char* StartRun(I (&sums)[4][5], const int32_t* bias, const c
 }
 
 // Sets the sums to the bias and adds `taps` runs of `bytes` bytes, a multiple of 4. Row r of a run begins `places[r]` bytes
-// behind the run.
+// behind the run. GCC takes no more than 30 operands, so the places are loaded here.
 GAPCAM_INLINE void StartRuns(I (&sums)[4][5], const int32_t* bias, const char* const* runs, const size_t (&places)[5],
                              size_t taps, size_t bytes, const char*& w) {
   asm volatile(
       // clang-format off
       GAPCAM_STARTS
+      "ldp x4, x5, [%[places]]\n"
+      "ldp x6, x7, [%[places], #16]\n"
+      "ldr x8, [%[places], #32]\n"
       "mov x14, %[runs]\n"
       "mov x15, %[taps]\n"
       "1: ldr x9, [x14], #8\n"
-      "add x10, x9, %[b]\n"
-      "add x11, x9, %[c]\n"
-      "add x12, x9, %[d]\n"
-      "add x13, x9, %[e]\n"
-      "add x9, x9, %[a]\n"
+      "add x10, x9, x5\n"
+      "add x11, x9, x6\n"
+      "add x12, x9, x7\n"
+      "add x13, x9, x8\n"
+      "add x9, x9, x4\n"
       GAPCAM_RUN("x9")
       "tst %[bytes], #12\n"
       "b.eq 8f\n"
@@ -97,9 +100,8 @@ GAPCAM_INLINE void StartRuns(I (&sums)[4][5], const int32_t* bias, const char* c
       "b.ne 1b\n"
       // clang-format on
       : GAPCAM_SUMS, [w] "+r"(w)
-      : [bias] "r"(bias), [runs] "r"(runs), [taps] "r"(taps), [bytes] "r"(bytes), [a] "r"(places[0]),
-        [b] "r"(places[1]), [c] "r"(places[2]), [d] "r"(places[3]), [e] "r"(places[4])
-      : "x9", "x14", "x15", GAPCAM_CLOBBERS);
+      : [bias] "r"(bias), [runs] "r"(runs), [taps] "r"(taps), [bytes] "r"(bytes), [places] "r"(places)
+      : "x4", "x5", "x6", "x7", "x8", "x9", "x14", "x15", GAPCAM_CLOBBERS);
 }
 
 #undef GAPCAM_CLOBBERS
