@@ -35,10 +35,7 @@ it.each([
   [['cameras', '--help'], []],
   [['config', 'show'], ['yaml']],
   [['model', 'info', 'models/convnet-gap.onnx'], ['yaml']],
-  [
-    ['mqtt', '--help'],
-    ['mqtt', 'yaml'],
-  ],
+  [['mqtt', '--help'], ['yaml']],
   [
     ['classify', 'models/photos/cat.jpg'],
     ['sharp', 'yaml'],
