@@ -1,7 +1,7 @@
 /**
  * Publishes pictures without a command, so that a dashboard has one from the start: of each zone when its first
  * decision settles and when its label changes, at most once in `mqtt.imageEveryMs`, and the last ones again on each
- * connection and when Home Assistant has started.
+ * connection and when Home Assistant has started; then once more for a subscriber that needs longer.
  */
 import { setMaxListeners } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -19,10 +19,14 @@ export interface AutomaticPicturesOptions {
   readonly log: Pick<Logger, 'debug'>
   /** A new subscriber needs this long after a connection before it gets pictures; default 1,500. */
   readonly subscribeMs?: number | undefined
+  /** A slow one needs this long: then it gets them too; default 30,000. */
+  readonly slowSubscribeMs?: number | undefined
 }
 
 /** Home Assistant subscribes to a new device's topics within a second of its discovery. */
 const usualSubscribeMs = 1500
+/** On a small or busy board it takes several seconds for a device with many zones. */
+const slowestSubscribeMs = 30_000
 
 export class AutomaticPictures {
   readonly #options: AutomaticPicturesOptions
@@ -85,16 +89,19 @@ export class AutomaticPictures {
   }
 
   #sendAgainSoon(): void {
-    const { pictures, subscribeMs = usualSubscribeMs } = this.#options
+    const { pictures, subscribeMs = usualSubscribeMs, slowSubscribeMs = slowestSubscribeMs } = this.#options
     if (this.#closing.signal.aborted) return
     this.#sending.abort()
     this.#sending = new AbortController()
     const { signal } = this.#sending
     setMaxListeners(0, signal)
-    this.#subscribed = wait(subscribeMs, undefined, { signal, ref: false }).then(
-      () => void pictures.sendAgain(signal),
-      () => undefined,
-    )
+    const sendAfter = (ms: number): Promise<void> =>
+      wait(ms, undefined, { signal, ref: false }).then(
+        () => void pictures.sendAgain(signal),
+        () => undefined,
+      )
+    this.#subscribed = sendAfter(subscribeMs)
+    void sendAfter(slowSubscribeMs)
   }
 }
 

@@ -20,7 +20,7 @@ const decision = (label: string, reason?: UnknownReason): Decision => ({
   ...(reason === undefined ? {} : { reason }),
 })
 
-function bench({ everyMs = 0, hasHeat = true, fails = false, subscribeMs = 0 } = {}) {
+function bench({ everyMs = 0, hasHeat = true, fails = false, subscribeMs = 0, slowSubscribeMs = 60_000 } = {}) {
   const taken: string[] = []
   const takenMs: number[] = []
   let sentAgain = 0
@@ -46,6 +46,7 @@ function bench({ everyMs = 0, hasHeat = true, fails = false, subscribeMs = 0 } =
     },
     everyMs,
     subscribeMs,
+    slowSubscribeMs,
     log: recordingLog().log as never,
   })
   open.push(pictures)
@@ -117,6 +118,14 @@ describe('automatic pictures', () => {
     pictures.close()
     await new Promise((resolve) => setTimeout(resolve, 60))
     expect(sentAgain()).toBe(1)
+  })
+
+  it('are sent once more for a subscriber that needs longer', async () => {
+    const { repeat, sentAgain } = bench({ subscribeMs: 0, slowSubscribeMs: 50 })
+    repeat()
+    await until(() => sentAgain() === 2, 'the pictures to be sent twice')
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect(sentAgain()).toBe(2)
   })
 
   it('wait for a new subscriber, and then come once', async () => {
