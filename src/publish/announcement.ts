@@ -91,6 +91,12 @@ function platformsOf(components: DiscoveryMessage['payload']['components']): Rec
   return Object.fromEntries(Object.entries(components).map(([key, { platform }]) => [key, platform]))
 }
 
+/**
+ * How long Home Assistant may need after the discovery of a device until it has subscribed to all its topics, in
+ * milliseconds: a second, and half a second for each zone with its dozen entities.
+ */
+export const subscribeMs = (zones: number): number => Math.min(1000 + 500 * zones, 10_000)
+
 /** The topic on which Home Assistant says that it has started (`online`) or stopped. */
 export function birthSubscription(prefix: string): Subscription {
   return { filter: `${prefix}/status`, qos: 1 }

@@ -3,7 +3,7 @@ import { systemClock } from '../clock.js'
 import { outboxOptions } from '../config/outbox.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import type { Logger } from '../log.js'
-import { birthJitterMs, birthSubscription, createBirthListener } from '../publish/announcement.js'
+import { birthJitterMs, birthSubscription, createBirthListener, subscribeMs } from '../publish/announcement.js'
 import type { EmbeddedBroker } from '../publish/broker.js'
 import type { ClockSync } from '../publish/clock-sync.js'
 import type { Incoming, Message } from '../publish/mqtt.js'
@@ -17,9 +17,6 @@ import { commandTable, type Commands } from './commands/commands.js'
 import { connectionOf } from './connection.js'
 import type { Inbox } from './commands/inbox.js'
 import { placesIn, type ZonedCamera } from '../zone/definition.js'
-
-/** Home Assistant subscribes to a new device's events within a second of its discovery. */
-const holdEventsMs = 1500
 
 export interface PublishingParts {
   readonly config: Config
@@ -71,7 +68,7 @@ export async function openPublisher(parts: PublishingParts): Promise<Publisher> 
       durableResults: outboxConfig.results,
       isClockSynced,
       first: announcement,
-      holdEventsMs: prefix === null ? undefined : holdEventsMs,
+      holdEventsMs: prefix === null ? undefined : subscribeMs(places.zones.length),
       ...(inbox ? incoming(inbox, topics, places.cameras, config.groups, prefix) : {}),
       once,
       broker: connection,

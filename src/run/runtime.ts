@@ -10,6 +10,7 @@ import { systemClock, type Clock } from '../clock.js'
 import type { CameraConfig, Config } from '../config/schema.js'
 import type { Logger } from '../log.js'
 import { createMetrics, type Metrics } from '../metrics.js'
+import { subscribeMs } from '../publish/announcement.js'
 import type { Publisher } from '../publish/publisher.js'
 import type { FlightRecorders } from '../recording/recorders.js'
 import { placesIn, zonesOf } from '../zone/definition.js'
@@ -145,7 +146,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   teaching = new Teaching({ config, settings, zones, camera, taught, publisher, review: reviewing.review, clock, log })
   const control = { ...options, zones, settings, views, restart, info, pictures, teaching }
   const stopApplying = applySettings(control)
-  const automatic = new AutomaticPictures({ pictures, publisher, everyMs: config.mqtt.imageEveryMs, log })
+  const automatic = new AutomaticPictures({ pictures, publisher, ...paceOf(config, zones), log })
   // Without a broker a picture would be drawn for nothing.
   if (publisher.stats().url !== null) listeners.push((zone, decision) => automatic.settled(zone, decision))
   zones.onChange(() => {
@@ -185,6 +186,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
   }
 }
+
+const paceOf = ({ mqtt }: Config, { all }: Zones): { readonly everyMs: number; readonly subscribeMs: number } => ({
+  everyMs: mqtt.imageEveryMs,
+  subscribeMs: subscribeMs(all.length),
+})
 
 /** Opens a runtime, runs it and closes it. */
 export async function run(options: RuntimeOptions, signal: AbortSignal): Promise<void> {

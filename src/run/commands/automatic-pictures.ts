@@ -17,15 +17,13 @@ export interface AutomaticPicturesOptions {
   /** Least time between two pictures of a zone; below 0: no pictures. */
   readonly everyMs: number
   readonly log: Pick<Logger, 'debug'>
-  /** A new subscriber needs this long after a connection before it gets pictures; default 1,500. */
-  readonly subscribeMs?: number | undefined
+  /** A new subscriber needs this long after a connection before it gets pictures. */
+  readonly subscribeMs: number
   /** A slow one needs this long: then it gets them too; default 30,000. */
   readonly slowSubscribeMs?: number | undefined
 }
 
-/** Home Assistant subscribes to a new device's topics within a second of its discovery. */
-const usualSubscribeMs = 1500
-/** On a small or busy board it takes several seconds for a device with many zones. */
+/** Home Assistant on a small or busy board. */
 const slowestSubscribeMs = 30_000
 
 export class AutomaticPictures {
@@ -89,7 +87,7 @@ export class AutomaticPictures {
   }
 
   #sendAgainSoon(): void {
-    const { pictures, subscribeMs = usualSubscribeMs, slowSubscribeMs = slowestSubscribeMs } = this.#options
+    const { pictures, subscribeMs, slowSubscribeMs = slowestSubscribeMs } = this.#options
     if (this.#closing.signal.aborted) return
     this.#sending.abort()
     this.#sending = new AbortController()
