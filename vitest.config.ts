@@ -17,7 +17,7 @@ const longest = [
   'test/cli/mqtt.test.ts',
 ]
 
-/** Begins the longest files first, so that none of them runs alone at the end. A new clone has no durations of an earlier run. */
+/** Begins the longest files first, so that none of them runs alone at the end. A new clone knows no durations. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ moduleId }: TestSpecification): number => {

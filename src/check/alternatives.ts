@@ -1,6 +1,6 @@
 /**
- * What training tools do to pictures, as alternatives to what was assumed: order of the channels, range of the pixels, crop, size;
- * and what could be wrong behind the model: the order of the labels and the function that makes scores.
+ * What training tools do to pictures, as alternatives to what was assumed: order of the channels, range of the pixels, crop,
+ * size; and what could be wrong behind the model: the order of the labels and the function that makes scores.
  */
 import type { ScoreActivation } from '../decision/prediction.js'
 import { torchvision, type Manifest } from '../model/metadata/schema.js'
@@ -118,8 +118,8 @@ export function sizesBeside({ width, height }: PreprocessSpec): readonly InputSi
 /** A way with pictures of another size. */
 export function sizedLook({ changes, view }: Look, size: InputSize): Look {
   const { width, height } = size
-  const change = { aspect: 'size', what: `pictures of ${height}x${width}`, manifest: { inputSize: [height, width] } }
-  return { changes: [...changes, change as Change], view, size }
+  const manifest: Change['manifest'] = { inputSize: [height, width] }
+  return { changes: [...changes, { aspect: 'size', what: `pictures of ${height}x${width}`, manifest }], view, size }
 }
 
 /** A function that makes scores of outputs. */

@@ -90,7 +90,7 @@ export async function checkModel(
   return { ...none, assumed, explanation: isConfirmed ? { ...best, changes, others: found.others } : null }
 }
 
-/** Tries one way, at its own size. */
+/** Tries one way, at its own size, on all pictures. */
 function tryAlone(
   classifier: Classifier,
   openAt: OpenAt | undefined,

@@ -16,7 +16,7 @@ export interface Trial {
   readonly faults: readonly GapcamError[]
 }
 
-/** Opens the model for pictures of another size. Rejects with MODEL_UNSUPPORTED where its network cannot have it. */
+/** Opens the model for pictures of another size. Rejects where its network cannot have that size. */
 export type OpenAt = (size: InputSize) => Promise<Classifier>
 
 /** Tries every way on every picture. Rejects with ENGINE_FAILED. `onProgress` is told how many pictures are done. */
@@ -52,7 +52,10 @@ export async function tryLooks(
   }
 }
 
-/** The ways at one other size, with the model opened for it; null where its network cannot have that size. */
+/**
+ * The ways at one other size, with the model opened for it; null where its network cannot have that size, which onnxruntime may
+ * tell only when it runs.
+ */
 export async function trySize(
   openAt: OpenAt,
   size: InputSize,

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The program. `once` and `run` come from the bundle (scripts/build/bundle.mjs). A battery pays for each start of `once`, and
- * loading some three hundred files takes more time than the rest of its work. `run` stays, and a bundle takes less memory.
+ * The program. `once` and `run` come from the bundle (scripts/build/bundle.mjs). A battery pays for each start of `once`,
+ * and loading some three hundred files takes more time than the rest of its work. `run` stays, and a bundle takes less memory.
  */
 import { statSync } from 'node:fs'
 

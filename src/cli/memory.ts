@@ -10,8 +10,9 @@ import { loadAddon } from '../addon.js'
  * Keeps the heaps of V8 and of the C library small. Call it before anything large is loaded.
  *
  * V8 doubles its space for new objects to 2 × 16 MiB while a program starts, and never gives it back in a program that is
- * never idle. A frame makes few objects: with 2 × 1 MiB, opening a model takes as long. For the same reason its space for old
- * objects grows by a fifth of what lives there, not to twice and more, before it is collected: 7 MB less with page and broker.
+ * never idle. A frame makes few objects: with 2 × 1 MiB, opening a model takes as long. For the same reason its space for
+ * old objects grows by a fifth of what lives there, not to twice and more, before it is collected: 7 MB less with page and
+ * broker.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1')

@@ -142,8 +142,8 @@ async function describe(config: Config, name: string): Promise<Described> {
 }
 
 /**
- * `gapcam teach test NAME`: what the head calls pictures whose states are known, and those of `none`, which must be unknown. A file
- * that cannot be read is told and left out.
+ * `gapcam teach test NAME`: what the head calls pictures whose states are known, and those of `none`, which must be unknown.
+ * A file that cannot be read is told and left out.
  */
 export async function testHead(
   config: Config,

@@ -5,8 +5,8 @@ import { createPreprocessor } from './preprocess.js'
 import type { PreprocessSpec } from './spec.js'
 
 /**
- * A frame as RGB levels. `spec` is one of `rgbLevels`, with a region or a turn where that is wanted. For single frames: a stream keeps
- * its preprocessor open. The caller owns the picture. Rejects as `Preprocessor.run`.
+ * A frame as RGB levels. `spec` is one of `rgbLevels`, with a region or a turn where that is wanted. For single frames: a
+ * stream keeps its preprocessor open. The caller owns the picture. Rejects as `Preprocessor.run`.
  */
 export async function rgbOf(frame: Frame, spec: PreprocessSpec): Promise<RgbImage> {
   const { width, height } = spec

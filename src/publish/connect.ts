@@ -1,4 +1,4 @@
-/** Connects to a broker. MQTT.js is loaded at the first attempt: a node without a broker does without the memory it takes. */
+/** Connects to a broker. MQTT.js is loaded at the first attempt: a node without a broker saves the memory it takes. */
 import type { AttemptOptions } from './mqtt-client.js'
 import type { Attempt } from './mqtt.js'
 

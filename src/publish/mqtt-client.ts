@@ -153,7 +153,7 @@ function refusedBy(error: Error, version: ProtocolVersion): Loss {
 }
 
 const portHint =
-  'The port may be one of another protocol: mqtt:// is usually on 1883, mqtts:// on 8883, ws:// and wss:// on a port of their own.'
+  'The port may be that of another protocol: mqtt:// is usually on 1883, mqtts:// on 8883, ws:// and wss:// on their own.'
 
 /** What answers, if anything does, is no broker that speaks as the address says. */
 function unreachable(code: unknown, message: string): Loss {

@@ -24,7 +24,7 @@ export interface Part {
 const gridWeight = 1
 const [headMeanWeight, middleMeanWeight] = [0.5, 1]
 
-/** From this many pictures of the state that has fewest the finer detail of the middle map counts more: one or two say little of it. */
+/** Where each state has this many pictures, the middle map's finer detail counts more: one or two say little of it. */
 export const manyPictures = 3
 const middleFactor = 2
 

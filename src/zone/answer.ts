@@ -116,7 +116,7 @@ export class Answer {
   }
 }
 
-/** A label, or `unknown` because the picture shows none of them or none that was taught; not a zone that has not seen enough yet. */
+/** A label, or `unknown` because the picture shows none of them; not a zone that has not seen enough yet. */
 function isState(decision: Decision): boolean {
   const { reason } = decision
   return reason === undefined || reason === 'novel' || (reason === 'low_confidence' && !isWithoutCamera(decision))

@@ -1,4 +1,4 @@
-/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, zones and a GPIO line, controls, loss and return, permissions. */
+/** A real V4L2 driver (the kernel's vivid) in a virtual machine: formats, zones, a GPIO line, controls, loss, permissions. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { endAll, jsonLines, launch } from '../process.js'

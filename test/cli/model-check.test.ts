@@ -20,7 +20,7 @@ const rim = 64
 const labels = ['red', 'green', 'blue', 'dark']
 const random = new Random(11)
 
-/** Twenty pictures of 64x32: one colour in the middle square, whose rim of 2 pixels has another one, and a third on both sides. */
+/** Twenty pictures of 64x32: a colour in the middle square, another in its rim of 2 pixels, a third on both sides. */
 const colours = Array.from({ length: 20 }, () =>
   ['middle', 'sides', 'rim'].map(() => Array.from({ length: 3 }, () => Math.floor(random.next() * 256))),
 )

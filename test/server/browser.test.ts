@@ -215,6 +215,21 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     expect(other.url()).not.toContain('token')
   })
 
+  it('heat and focus box are offered only where there are heat maps: a network over clips has none', async () => {
+    const page = await open()
+    const tool = (name: string): ReturnType<Page['getByRole']> =>
+      page.getByRole('button', { name, includeHidden: true })
+    const areOffered = (): Promise<boolean[]> =>
+      Promise.all(['Heat', 'Focus box'].map((name) => tool(name).isVisible()))
+    await picture(page).waitFor(patient)
+    expect(await areOffered()).toEqual([true, true])
+    const { url } = await startPage(['test://', '--task', 'video'])
+    await page.goto(url)
+    await picture(page).waitFor(patient)
+    expect(await tool('Freeze').isVisible()).toBe(true)
+    await expect.poll(areOffered, patient).toEqual([false, false])
+  })
+
   it('no page threw an error or violated its security policy', () => {
     expect(faults).toEqual([])
   })
