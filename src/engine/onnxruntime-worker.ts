@@ -74,7 +74,7 @@ async function open(request: Request & { kind: 'open' }): Promise<Reply> {
 }
 
 async function run(): Promise<Reply> {
-  if (!opened) throw new TypeError('Expected an open session for run but received none of type undefined')
+  if (!opened) throw new TypeError('run needs an open session, and this worker has none')
   for (const input of opened.inputs) set(opened.feeds[input.name]?.data as TensorData, input.data)
   const results = await opened.session.run(
     opened.feeds,

@@ -58,7 +58,7 @@ describe.each(['native', 'onnxruntime'] as const)('the engine %s', (engine) => {
     const running = model.run(picture(1))
     await model.close()
     expect(Object.values(await running)[0]!.data).toHaveLength(11)
-    await expect(model.run(picture(1))).rejects.toThrow('Expected an open model')
+    await expect(model.run(picture(1))).rejects.toThrow('run needs an open model, and this one is closed')
     await model.close()
   })
 
