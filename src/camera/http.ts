@@ -24,6 +24,8 @@ const stillFps = 1
 const mostStillBytes = 64e6
 /** Bytes that tell what a body without a telling type is. */
 const sniffBytes = 512
+/** A body without type and length that ends within this time after its first picture is a still picture. */
+const secondMs = 1000
 
 interface Arrived {
   readonly jpeg: Buffer
@@ -89,6 +91,7 @@ class HttpCamera implements Camera {
     else {
       this.#read(response)
       this.#first = await this.#nextDecoded(signal)
+      if (kind === 'untold') this.#isStill = await this.#endsAfterOne(response, signal)
     }
     const { width, height } = this.#first.fullSize ?? this.#first
     return { uri: shown, name: shown, width, height, format: 'jpeg' }
@@ -111,6 +114,25 @@ class HttpCamera implements Camera {
     response.on('error', () => this.#finish('it has ended the connection'))
     response.on('close', () => this.#finish('it has ended the connection'))
     this.#closing.signal.addEventListener('abort', () => response.destroy(), { once: true })
+  }
+
+  /** Whether a body that does not say what it is, as HTTP/1.0 sends it, ends after its first picture. */
+  async #endsAfterOne(response: IncomingMessage, signal: AbortSignal): Promise<boolean> {
+    const endMs = performance.now() + secondMs
+    const wake = (): void => this.#wake?.()
+    const timer = setTimeout(wake, secondMs)
+    signal.addEventListener('abort', wake, { once: true })
+    while (this.#seq === 1 && !this.#end && !signal.aborted && performance.now() < endMs)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    this.#wake = null
+    clearTimeout(timer)
+    signal.removeEventListener('abort', wake)
+    const isOne = this.#seq === 1 && this.#end !== null && response.complete && !this.#closing.signal.aborted
+    // The end of one picture is not the end of the camera.
+    if (isOne) this.#end = null
+    return isOne
   }
 
   #finish(why: string, code: 'CAMERA_LOST' | 'CAMERA_FORMAT' = 'CAMERA_LOST'): void {
@@ -192,9 +214,10 @@ class HttpCamera implements Camera {
 
 /**
  * What a body is, from its type, else from its first bytes, which stay in it. A `stream` (MPEG-TS, FLV) is read from one
- * end to the other; `other` video, such as a playlist or MP4, ffmpeg has to open itself.
+ * end to the other; `other` video, such as a playlist or MP4, ffmpeg has to open itself. A JPEG without type and length is
+ * `untold`: another may follow it.
  */
-async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 'stream' | 'other'> {
+async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 'untold' | 'stream' | 'other'> {
   const type = response.headers['content-type'] ?? ''
   if (/^multipart\/|motion-jpeg|mjpeg/i.test(type)) return 'mjpeg'
   if (/^image\//i.test(type)) return 'still'
@@ -202,7 +225,7 @@ async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 's
   if (/^video\/|mpegurl/i.test(type)) return 'other'
   const head = await headOf(response)
   const isJpeg = head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
-  if (isJpeg) return response.headers['content-length'] === undefined ? 'mjpeg' : 'still'
+  if (isJpeg) return response.headers['content-length'] === undefined ? 'untold' : 'still'
   if (/^\s*--[\s\S]*image\/jpe?g/i.test(head.toString('latin1'))) return 'mjpeg'
   const isTransport = head[0] === 0x47 && (head.length < 189 || head[188] === 0x47)
   return isTransport || head.toString('latin1', 0, 3) === 'FLV' ? 'stream' : 'other'

@@ -252,6 +252,17 @@ it.each([{ 'content-type': 'application/octet-stream' }, {}])(
   },
 )
 
+it('a still picture of HTTP/1.0 without type and length is polled, and is no live camera', async () => {
+  let asked = 0
+  const host = await serve((request, response) => {
+    request.socket.end(Buffer.concat([Buffer.from('HTTP/1.0 200 OK\r\n\r\n'), jpegs[asked++ % jpegs.length]!]))
+    response.detachSocket(request.socket)
+  })
+  const { levels, isLive } = await look(`http://${host}/`, 500, { fps: 5 })
+  expect(levels.slice(0, 2)).toEqual([0, 1])
+  expect(isLive).toBe(false)
+})
+
 it('MPEG-TS behind a login is decoded from the connection that was opened', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'gapcam-ts-')), 'clip.ts')
   const source = ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=320x240:rate=10', '-t', '4', '-pix_fmt', 'yuv420p']
