@@ -30,6 +30,10 @@ export interface BrokerTestOptions {
 }
 
 const quietMs = 500
+/** A JPEG of 1920 × 1080, the largest that gapcam publishes, of a scene with much detail. */
+const pictureBytes = 500_000
+/** A picture of that size takes this many times as long as a short message. */
+const pictureTimes = 10
 
 /** Runs all tests. Rejects only if it cannot connect. */
 export async function testBroker({
@@ -109,6 +113,7 @@ async function checkTopics(bench: Bench, config: Config): Promise<BrokerCheck[]>
   if (isOnline) {
     checks.push(await askRunningNode(bench, topics.node('request').topic, topics.node('response').topic))
     for (const topic of outgoing) checks.push(readOnly(topic, kept.has(topic.topic)))
+    if (bench.connection.maxPacketBytes < pictureBytes) checks.push(tooSmall(bench.connection.maxPacketBytes))
     return checks
   }
   for (const topic of outgoing)
@@ -118,6 +123,10 @@ async function checkTopics(bench: Bench, config: Config): Promise<BrokerCheck[]>
       ? await checkRetain(bench, topics.node('nodeStatus'), kept.has(topics.node('nodeStatus').topic))
       : { check: 'retain', result: 'not tested', detail: 'mqtt.retain is false, so nothing is retained' },
   )
+  const image = outgoing.find(({ topic }) => topic.endsWith('/image'))
+  const mayBeSent = checks.some(({ check, result }) => check === `send ${image?.topic}` && result === 'ok')
+  // Last: a broker of MQTT 3.1.1 ends the connection over a message that is too large.
+  if (image && mayBeSent) checks.push(await checkSize(bench, image.topic, refused.has(image.topic)))
   return checks
 }
 
@@ -180,6 +189,46 @@ async function emptyOf(topic: string): Promise<Buffer | string> {
   if (!topic.endsWith('/image') && !topic.endsWith('/heat')) return ''
   const { encodeJpeg } = await import('../pixels/jpeg.js')
   return encodeJpeg({ rgb: Uint8Array.of(128, 128, 128), width: 1, height: 1 })
+}
+
+/** Tests that the broker takes a message as large as a picture. */
+async function checkSize(
+  { connection, heard, answerMs }: Bench,
+  topic: string,
+  isUnreadable: boolean,
+): Promise<BrokerCheck> {
+  const { maxPacketBytes } = connection
+  if (maxPacketBytes < pictureBytes) return tooSmall(maxPacketBytes)
+  const pixel = Buffer.from(await emptyOf(topic))
+  // Programs that show pictures ignore what follows one.
+  const payload = Buffer.concat([pixel, Buffer.alloc(pictureBytes - pixel.length)])
+  const delivery = await connection.publish({ topic, payload, qos: 1, isRetained: false })
+  const what = `a message of ${kilobytes(pictureBytes)}, as large as a picture`
+  if (delivery === 'lost') return sizeFailed(`the broker ended the connection over ${what}`)
+  if (delivery === 'refused') return sizeFailed(`the broker refuses ${what}`)
+  const isBack = (): boolean => heard.some((message) => message.payload.length === pictureBytes)
+  if (isUnreadable) return { check: sizeCheck, result: 'ok', detail: `the broker accepts ${what}` }
+  if (await within(pictureTimes * answerMs, isBack))
+    return { check: sizeCheck, result: 'ok', detail: `${what}, came back` }
+  return sizeFailed(`${what}, did not come back`)
+}
+
+const sizeCheck = 'message size'
+
+function tooSmall(maxPacketBytes: number): BrokerCheck {
+  const limit = maxPacketBytes < 1000 ? `${maxPacketBytes} bytes` : kilobytes(maxPacketBytes)
+  return sizeFailed(
+    `the broker takes messages of at most ${limit}; a picture of 1920 × 1080 has up to ${kilobytes(pictureBytes)}`,
+  )
+}
+
+function sizeFailed(why: string): BrokerCheck {
+  const detail = `${why}. Larger messages are lost: raise the broker's limit of message size (Mosquitto: max_packet_size)`
+  return { check: sizeCheck, result: 'failed', detail }
+}
+
+function kilobytes(bytes: number): string {
+  return `${Math.floor(bytes / 1000)} kB`
 }
 
 /** Tests that a later subscriber gets a retained message with the retain flag. */

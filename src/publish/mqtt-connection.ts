@@ -55,6 +55,10 @@ export class MqttConnection implements Connection {
     return this.#limits.receiveMaximum
   }
 
+  get maxPacketBytes(): number {
+    return this.#limits.maxPacketBytes
+  }
+
   get unsentBytes(): number {
     return this.#client.stream.writableLength
   }

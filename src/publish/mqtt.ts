@@ -118,6 +118,8 @@ export interface Connection {
   readonly protocol: ProtocolVersion
   /** Limit of unacknowledged messages that the broker allows (MQTT 5), at most 65,535. */
   readonly receiveMaximum: number
+  /** Longest message with its topic that the broker takes, as it says itself (MQTT 5); Infinity where it does not say. */
+  readonly maxPacketBytes: number
   /** Bytes that the socket has not taken yet. */
   readonly unsentBytes: number
   /**

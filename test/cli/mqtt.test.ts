@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
-import { testBroker } from '../../src/cli/mqtt-test.js'
+import { testBroker, type BrokerCheck } from '../../src/cli/mqtt-test.js'
 import { loadConfig } from '../../src/config/config.js'
 import { endAll, gapcam, jsonLines, launch, cli } from '../process.js'
 import { makeCertificates } from '../publish/certificates.js'
@@ -85,6 +85,7 @@ describe('gapcam mqtt test', () => {
         'send gapcam/gapcam/cam0/image',
         'send homeassistant/device/gapcam_gapcam/config',
         'retain',
+        'message size',
       ]),
     )
     expect((await run(['mqtt', 'clear', '--broker', broker.url, '--set', `stateDir=${folder}`])).stdout).toBe(
@@ -132,6 +133,22 @@ describe('gapcam mqtt test', () => {
     expect(terminal.stdout()).toMatch(
       /send gapcam\/gapcam\/cam0\/event +FAILED +the broker refuses the message: this user may not publish there/,
     )
+  })
+
+  it('says that pictures are too large for a broker, whether the broker names its limit or not', async () => {
+    const { config } = loadConfig({ environment: {}, flags: { cameras: [{ id: 'cam0', source: 'test://' }] } })
+    const failed = async (setting: string, protocol: '5' | '3.1.1'): Promise<BrokerCheck[]> => {
+      const { url } = await startMosquitto(['allow_anonymous true', setting])
+      const { signal } = new AbortController()
+      const checks = await testBroker({ config, connect: { url, protocol }, signal, answerMs: 200 })
+      return checks.filter(({ result }) => result !== 'ok')
+    }
+    const saying = (detail: RegExp): unknown => [
+      { check: 'message size', result: 'failed', detail: expect.stringMatching(detail) as string },
+    ]
+    expect(await failed('max_packet_size 20000', '5')).toEqual(saying(/at most 20 kB; a picture .* up to 500 kB/))
+    expect(await failed('max_packet_size 20000', '3.1.1')).toEqual(saying(/ended the connection over a message of 500 kB/))
+    expect(await failed('message_size_limit 20000', '3.1.1')).toEqual(saying(/500 kB, .* did not come back/))
   })
 
   it('only reads if a gapcam of this node is online', async () => {

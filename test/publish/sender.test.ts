@@ -32,6 +32,7 @@ function standIn(): StandIn {
   const connection: Connection = {
     protocol: 5,
     receiveMaximum: 65_535,
+    maxPacketBytes: Infinity,
     unsentBytes: 0,
     lost: new Promise(() => undefined),
     publish: (message) =>
