@@ -1,9 +1,12 @@
 /** `gapcam config show|export|validate|schema`: prints and checks the configuration. Secrets are masked. */
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { openCamera } from '../camera/sources.js'
 import { configJsonSchema, showConfig, type LoadedConfig } from '../config/config.js'
 import type { Config } from '../config/schema.js'
+import { ownBundle } from '../config/model.js'
 import { stateDirectory } from '../config/state-directory.js'
+import { modelNamed } from '../config/zones.js'
 import { createTopics } from '../publish/topics.js'
 import { readOverrides, type Overrides } from '../run/commands/settings.js'
 import { exportedYaml, settingRows, type ShownRow } from './config-settings.js'
@@ -40,7 +43,9 @@ export function configCommand(program: Command): void {
   addFlags(
     config.command('validate').description('check flags, environment and file; the exit status is 2 if they are wrong'),
   ).action((values: FlagValues) => {
-    checkNames(configFrom(values).config)
+    const { config: read, warnings } = configFrom(values)
+    checkNames(read)
+    for (const warning of [...warnings, ...missingFiles(read)]) process.stderr.write(`warning  ${warning}\n`)
     process.stderr.write('the configuration is valid\n')
   })
   config
@@ -66,4 +71,35 @@ function checkNames({ mqtt, node, cameras }: Config): void {
     for (const zone of zones ?? []) topics.camera('state', `${id}/${zone.id}`)
     if (source !== '') openCamera(source, {})
   }
+}
+
+/** Files that a run would miss on this machine. No error: the configuration may be for another one. */
+function missingFiles(config: Config): string[] {
+  const { model, labels, models, cameras, mqtt } = config
+  const ofModels = Object.entries(models.named).flatMap(([name, entry]): [string, string | undefined][] => [
+    [`models.${name}.path`, entry.path],
+    [`models.${name}.labels`, entry.labels],
+  ])
+  const ofZones = cameras.flatMap(({ id, zones = [] }) =>
+    zones.flatMap((zone): [string, string | undefined][] => {
+      const pathOf = (name: string | undefined): string | undefined => {
+        const found = name === undefined || Object.hasOwn(models.named, name) ? null : modelNamed(name, models.named)
+        return found && 'path' in found ? found.path : undefined
+      }
+      return [
+        [`model of the zone ${id}/${zone.id}`, pathOf(zone.model)],
+        [`second model of the zone ${id}/${zone.id}`, pathOf(zone.then?.model)],
+      ]
+    }),
+  )
+  // A name without a file is that of a bundle, which a run looks for in the state directory.
+  const own: [string, string | undefined][] = [['model', ownBundle(config) === null ? model || undefined : undefined]]
+  const others: [string, string | undefined][] = [
+    ['labels', labels],
+    ['mqtt.ca', mqtt.ca],
+    ['mqtt.cert', mqtt.cert],
+  ]
+  return [...own, ...others, ...ofModels, ...ofZones].flatMap(([key, file]) =>
+    file === undefined || existsSync(file) ? [] : [`${key}: ${file} does not exist on this machine`],
+  )
 }

@@ -12,6 +12,7 @@ import { sentenceOf } from './issues.js'
 import { nearestOf } from './nearest.js'
 import { configKeys } from './keys.js'
 import { configSchema, secretKeys, type Config } from './schema.js'
+import { fileInTheWay } from './state-directory.js'
 import { writtenKeys } from './written.js'
 
 /** Where a value came from. `credential`: from a file of the service manager or container. */
@@ -66,9 +67,18 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   }
   const result = configSchema.safeParse(merged)
   if (!result.success) throw new GapcamError('CONFIG_INVALID', sentenceOf(result.error, origins))
+  requireStateFolder(result.data)
   const { config, given, warnings } = withSecrets(result.data, sources.environment)
   for (const key of given) origins.set(key, 'credential')
   return { config, origins, warnings: [...warnings, ...openConfiguration(file, result.data, origins)] }
+}
+
+function requireStateFolder({ stateDir }: Config): void {
+  const inTheWay = stateDir === undefined ? null : fileInTheWay(stateDir)
+  if (inTheWay !== null)
+    throw new GapcamError('CONFIG_INVALID', `stateDir: ${stateDir} cannot be a folder, because ${inTheWay} is a file`, {
+      hint: 'Set stateDir to a folder, which gapcam makes where it does not exist.',
+    })
 }
 
 /** A warning if the configuration file itself holds a secret and every user can read it. */

@@ -147,7 +147,9 @@ describe('gapcam mqtt test', () => {
       { check: 'message size', result: 'failed', detail: expect.stringMatching(detail) as string },
     ]
     expect(await failed('max_packet_size 20000', '5')).toEqual(saying(/at most 20 kB; a picture .* up to 500 kB/))
-    expect(await failed('max_packet_size 20000', '3.1.1')).toEqual(saying(/ended the connection over a message of 500 kB/))
+    expect(await failed('max_packet_size 20000', '3.1.1')).toEqual(
+      saying(/ended the connection over a message of 500 kB/),
+    )
     expect(await failed('message_size_limit 20000', '3.1.1')).toEqual(saying(/500 kB, .* did not come back/))
   })
 

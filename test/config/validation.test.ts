@@ -119,6 +119,7 @@ describe('a configuration is refused', () => {
       "cameras: [{ id: a, source: 'rtsp://admin:hunter2@' }]",
       /^(?!.*hunter2).*cannot be read/,
     ],
+    ['a state directory below a file', 'stateDir: /dev/null/state', /^stateDir: .* because \/dev\/null is a file$/],
   ])('%s', (_, yaml, sentence) => {
     expect(() => load(yaml)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(sentence) }),
@@ -143,5 +144,20 @@ describe('gapcam config validate refuses what a run would', () => {
     const run = gapcam(['config', 'validate', '--config', written(yaml)])
     expect(await run.ended).toBe(2)
     expect(run.stderr()).toMatch(sentence)
+  })
+
+  it('but names files that this machine does not have, because it may be meant for another', async () => {
+    const cameras = '[{ id: a, source: test://, zones: [{ id: z, model: ./z.onnx }, { id: y, model: door }] }]'
+    const models = '{ door: { path: /nowhere/door.onnx } }'
+    const yaml = `model: /nowhere/m.onnx\nlabels: l.txt\nmodels: ${models}\ncameras: ${cameras}\n`
+    const run = gapcam(['config', 'validate', '--config', written(yaml)])
+    expect(await run.ended).toBe(0)
+    expect(run.stderr().trim().split('\n')).toEqual([
+      'warning  model: /nowhere/m.onnx does not exist on this machine',
+      'warning  labels: l.txt does not exist on this machine',
+      'warning  models.door.path: /nowhere/door.onnx does not exist on this machine',
+      'warning  model of the zone a/z: ./z.onnx does not exist on this machine',
+      'the configuration is valid',
+    ])
   })
 })
