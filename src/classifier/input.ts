@@ -69,7 +69,8 @@ export function pictureInput(
   }
   if (isDirect) return { pixels: input, spec, feed: null, batch, assumed }
   const pixels = pictureTensor(input.name, height, width, isLevels)
-  return { pixels, spec, feed: createFeed(pixels.data as Pixels, input, geometry), batch, assumed }
+  const feed = createFeed(pixels.data as Pixels, input, geometry)
+  return { pixels, spec, feed, batch, assumed: batch > 1 ? [...assumed, batchSentence(batch)] : assumed }
 }
 
 const floating: ReadonlySet<TensorType> = new Set(['float32', 'float64', 'float16'])
@@ -84,6 +85,9 @@ const convertible: ReadonlySet<TensorType> = new Set([
   'int64',
   'uint64',
 ])
+
+const batchSentence = (batch: number): string =>
+  `one picture ${batch} times (the file fixes a batch of ${batch}, which takes so many times as long; export it with a batch of 1)`
 
 function geometryOf(input: EngineTensor, manifest: Manifest): Geometry | null {
   const { shape, inFileOrder } = input

@@ -15,6 +15,7 @@ import { openClassifier, type Classifier } from '../classifier.js'
 import { modelOptions } from '../config/model.js'
 import { exitStatus, fileFaultOf, GapcamError, isOfOnePicture } from '../errors.js'
 import { frameOf } from '../frame.js'
+import { repeatedLabels } from '../model/metadata/labels.js'
 import { decodeFile } from '../pixels/decode.js'
 import { demandPictures } from './classify-clips.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
@@ -89,12 +90,18 @@ function assumptionsOf({ preprocessing, labels, reading, output, origins }: Clas
     .slice(0, 3)
     .map((label) => label.split(',')[0])
     .join('; ')
+  const repeated = repeatedLabels(labels)
+  const twice = repeated.length === 0 ? '' : ` (several classes have the label ${repeated.slice(0, 3).join('; ')})`
   return [
     { what: 'size', value: `${height}x${width}`, origin: origins.size },
     { what: 'colour', value: order.toUpperCase(), origin: origins.colour },
     { what: 'scale', value: scale, origin: origins.scale },
     { what: 'crop', value: crops[resize], origin: origins.crop },
-    { what: 'labels', value: `${labels.length}: ${shown}${labels.length > 3 ? '; …' : ''}`, origin: origins.labels },
+    {
+      what: 'labels',
+      value: `${labels.length}: ${shown}${labels.length > 3 ? '; …' : ''}${twice}`,
+      origin: origins.labels,
+    },
     { what: 'scores', value: `output ${output.name}, ${ending}`, origin: origins.scores },
   ]
 }

@@ -90,6 +90,11 @@ describe('labels and assumptions', () => {
     ['mnist.onnx', 10, 'pixels from 0 to 1 (no manifest says otherwise)'],
     ['hwc-u8-resize.onnx', 4, 'input size 224x224 (the file leaves it free, no manifest says otherwise)'],
     ['nchw-i8.onnx', 4, 'levels less 128 for int8 pixels'],
+    [
+      'batch4.onnx',
+      4,
+      'one picture 4 times (the file fixes a batch of 4, which takes so many times as long; export it with a batch of 1)',
+    ],
   ])('%s runs, and says what was assumed', async (file, classes, assumption) => {
     const { assumed, labels } = await answerOf(join(faults, file))
     expect(labels).toHaveLength(classes)
@@ -105,6 +110,16 @@ describe('labels and assumptions', () => {
     expect(pair.scores[0]! + pair.scores[1]!).toBeCloseTo(1, 6)
     writeLabels(model, ['full'])
     expect((await answerOf(model)).top).toMatchObject([{ label: 'full', score: pair.scores[1] }])
+  })
+
+  it('labels that are all the same are refused', async () => {
+    const model = join(folder, 'none.onnx')
+    cpSync(join(faults, 'none.onnx'), model)
+    writeLabels(model, ['cat', 'cat', 'cat', 'cat', 'cat'])
+    await expect(answerOf(model)).rejects.toMatchObject({
+      code: 'LABELS_MISMATCH',
+      message: expect.stringMatching(/none\.labels\.txt has 5 labels, but all of them are cat$/) as string,
+    })
   })
 
   it('a segmenter tells shares, and is refused in one sentence where a classifier is asked for', async () => {

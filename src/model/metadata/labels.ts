@@ -171,12 +171,32 @@ export function countsNone(labels: readonly string[], classes: number): boolean 
   return labels.length === classes + 1 && ['???', 'background', 'unlabeled'].includes(labels[0]!)
 }
 
+/** Names for places that no class uses, as in COCO's list of 90. */
+const placeholder = /^(?:\?+|n\/?a|unused|unlabeled|reserved)$/i
+
+/** The labels that stand for several classes, each once, without placeholders. */
+export function repeatedLabels(labels: readonly string[]): readonly string[] {
+  const seen = new Set<string>()
+  return [...new Set(labels.filter((label) => seen.size === seen.add(label).size))].filter(
+    (label) => !placeholder.test(label),
+  )
+}
+
 /**
  * Checks the labels against the number of outputs; without labels returns `class 0`, `class 1`, … One output may have two
- * labels, [negative, positive]. Throws LABELS_MISMATCH; the sentence names `origin`.
+ * labels, [negative, positive]. Throws LABELS_MISMATCH, also where
+ * all labels are the same; the sentence names `origin`.
  */
 export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
   if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
+  if (labels.length > 1 && labels.every((label) => label === labels[0]))
+    throw new GapcamError(
+      'LABELS_MISMATCH',
+      `${origin} has ${labels.length} labels, but all of them are ${labels[0]}`,
+      {
+        hint: 'Write one label per line, a different one for each class.',
+      },
+    )
   if (labels.length === classes || (classes === 1 && labels.length === 2)) return labels
   if (countsNone(labels, classes)) return labels.slice(1)
   throw new GapcamError(

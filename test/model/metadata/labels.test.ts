@@ -1,6 +1,6 @@
 /** Label files as people and tools write them: encodings, separators, numbers in front, JSON. */
 import { describe, expect, it } from 'vitest'
-import { parseLabels } from '../../../src/model/metadata/labels.js'
+import { parseLabels, repeatedLabels } from '../../../src/model/metadata/labels.js'
 
 const read = (content: string | Uint8Array, file = 'labels.txt'): string[] =>
   parseLabels(typeof content === 'string' ? new TextEncoder().encode(content) : content, file)
@@ -54,4 +54,9 @@ describe('labels are refused in one sentence', () => {
     ['of JSON that is something else', '{"cat": {"a": 1}}', /is JSON, but neither a list of labels nor a map/],
     ['of JSON with a gap', '{"0": "cat", "2": "dog"}', /is JSON, but neither/],
   ])('%s', (_, content, sentence) => expect(() => read(content)).toThrow(sentence))
+})
+
+it('labels that several classes have are found once each, without placeholders', () => {
+  expect(repeatedLabels(['cat', '???', 'dog', 'cat', '???', 'cat', 'bird', 'dog'])).toEqual(['cat', 'dog'])
+  expect(repeatedLabels(['cat', 'dog'])).toEqual([])
 })
