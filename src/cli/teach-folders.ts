@@ -6,7 +6,7 @@ import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
 import { stateFault } from '../teach/names.js'
 import { mostOfState, thinned } from '../teach/record.js'
-import { stateOfFolder } from '../teach/taught-head.js'
+import { stateOfFolder } from '../teach/names.js'
 import { shownIn } from './clip-files.js'
 
 /** Pictures and clips by state. */

@@ -10,7 +10,7 @@ import rateLimit from '@fastify/rate-limit'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { z } from 'zod'
-import { GapcamError, messageOf } from '../errors.js'
+import { errorTable, GapcamError, messageOf } from '../errors.js'
 import type { Logger } from '../log.js'
 import { createGuard, securityHeaders, socketProtocol, type Guard } from './guard.js'
 import { openApi } from './openapi.js'
@@ -136,10 +136,15 @@ function fail(reply: FastifyReply, error: unknown): void {
   void reply.code(status).send({ error: { code, message, hint } })
 }
 
+/** What a visitor can do. The general hint of a wrong command line helps only there. */
+function hintOf({ code, hint }: GapcamError): string {
+  return code === 'USAGE' && hint === errorTable.USAGE.hint ? '' : hint
+}
+
 function faultOf(error: unknown): { status: number; code: string; hint: string } {
   if (error instanceof ApiError) return error
   if (error instanceof GapcamError)
-    return { status: error.exitStatus === 2 ? 400 : 503, code: error.code, hint: error.hint }
+    return { status: error.exitStatus === 2 ? 400 : 503, code: error.code, hint: hintOf(error) }
   const { statusCode, name } = error as { statusCode?: number; name?: string }
   if (name === 'AbortError' || name === 'TimeoutError')
     return { status: 503, code: 'NO_FRAME', hint: 'The camera delivers no frames: run gapcam doctor.' }

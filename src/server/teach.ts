@@ -22,6 +22,7 @@ const uploadBytes = 24 << 20
 
 const ofZone = z.object({ zone: z.string().max(130).describe('camera/zone with the slash as %2F, or a camera') })
 const ofPicture = ofZone.extend({ picture: z.string().regex(/^[0-9a-f]{24}$/) })
+const ofState = ofZone.extend({ state: z.string().max(400).describe('percent-encoded') })
 const state = z.string().max(400).nullable().describe('null: the picture shows none of the states')
 
 /** The routes of teaching. Each change executes one command and answers with the zone as it is then. */
@@ -32,7 +33,13 @@ export function teachRoutes(options: TeachRouteOptions): Route[] {
     await command(zone, kind, fields)
     return asked(() => options.live.teaching.status(zone))
   }
-  return [...readRoutes(options), ...pictureRoutes(change), reviewedRoute(command), ...headRoutes(change)]
+  return [
+    ...readRoutes(options),
+    ...pictureRoutes(change),
+    ...stateRoutes(change),
+    reviewedRoute(command),
+    ...headRoutes(change),
+  ]
 }
 
 /** What failed was tried on this device, such as writing on a full disk: the visitor reads why. */
@@ -172,6 +179,28 @@ function pictureRoutes(change: Change): Route[] {
       params: ofPicture,
       reply: teachStatus,
       handle: ({ params: { zone, picture } }) => change(zone, 'teach_remove', { picture }),
+    }),
+  ]
+}
+
+function stateRoutes(change: Change): Route[] {
+  return [
+    route({
+      method: 'PUT',
+      url: '/api/teach/:zone/states/:state',
+      summary: 'Give a state another name; the name of another state joins both',
+      params: ofState,
+      body: z.strictObject({ state: z.string().max(400) }),
+      reply: teachStatus,
+      handle: ({ params, body }) => change(params.zone, 'teach_rename_state', { state: params.state, to: body.state }),
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/teach/:zone/states/:state',
+      summary: 'Remove a state with its pictures; undo brings it back',
+      params: ofState,
+      reply: teachStatus,
+      handle: ({ params }) => change(params.zone, 'teach_remove_state', { state: params.state }),
     }),
   ]
 }

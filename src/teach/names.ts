@@ -32,6 +32,25 @@ export function stateFault(state: string): string | null {
   return `a state has 1 to ${mostLetters} characters, none of them a control character, no space at its ends, and is not ${unknownLabel}`
 }
 
+/** The folder of pictures that show none of the states. No state is called so: a name like this one is encoded. */
+export const noneFolder = '%none'
+
+/** The name of a state's folder in an export: the state itself where it can be one. */
+export function folderOf(state: string | null): string {
+  if (state === null) return noneFolder
+  return /^[^./\\%][^/\\%]*$/.test(state) ? state : encodeURIComponent(state).replace(/^\./, '%2E')
+}
+
+/** The state of a folder; null: none of the states. */
+export function stateOfFolder(folder: string): string | null {
+  if (folder === noneFolder) return null
+  try {
+    return decodeURIComponent(folder)
+  } catch {
+    return folder
+  }
+}
+
 /** The name of the head of a zone that has none yet: `porch/gate` becomes `porch_gate`. Ids of zones have no `_`. */
 export function headNameOf(zone: string): string {
   const name = zone.replace('/', '_')

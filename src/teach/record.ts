@@ -126,6 +126,23 @@ export function withMoved(record: HeadRecord, moved: string, to: string | null):
   })
 }
 
+/** The record with another name for a state. Where that is a state too both are one, which keeps its newest pictures. */
+export function withRenamed(record: HeadRecord, from: string, to: string): HeadRecord {
+  const pictures = record.pictures.map((each) => (each.state === from ? { ...each, state: to } : each))
+  const own = pictures.filter((each) => each.state === to)
+  const dropped = new Set(own.slice(0, Math.max(0, own.length - mostPictures)))
+  return withStates({
+    ...record,
+    states: record.states.map((each) => (each === from ? to : each)),
+    pictures: pictures.filter((each) => !dropped.has(each)),
+  })
+}
+
+/** The record without a state and its pictures. */
+export function withoutState(record: HeadRecord, removed: string): HeadRecord {
+  return withStates({ ...record, pictures: record.pictures.filter((each) => each.state !== removed) })
+}
+
 /** The record whose new lesson serves; the one before stays for `undone`. */
 export function withServed(record: HeadRecord, served: KeptLesson): HeadRecord {
   const isSame = record.served?.head === served.head

@@ -8,7 +8,7 @@ import { decodePicture } from '../pixels/decode.js'
 import { encodeJpeg } from '../pixels/jpeg.js'
 import { looksToFit, type TaughtLook } from './head.js'
 import { lookCount, packed, unpacked, type Seen } from './looks.js'
-import { nameFault, stateFault } from './names.js'
+import { folderOf, nameFault, stateFault } from './names.js'
 import { readHead } from './head-file.js'
 import type { ZippedFile } from './zip.js'
 import {
@@ -17,7 +17,9 @@ import {
   undone,
   withMoved,
   withoutPicture,
+  withoutState,
   withPicture,
+  withRenamed,
   withServed,
   type HeadRecord,
   type KeptLesson,
@@ -94,6 +96,17 @@ export class TaughtHead {
     await this.store.change((record) => withMoved(this.#known(record, id), id, state))
   }
 
+  /** Gives a state another name; that of another state joins both. Rejects with USAGE for a state that is not there, or cannot be. */
+  async rename(from: string, to: string): Promise<void> {
+    checkState(to)
+    await this.store.change((record) => withRenamed(this.#stated(record, from), from, to))
+  }
+
+  /** Removes a state with its pictures. The lesson before keeps them until they are no longer needed for undoing. */
+  async removeState(state: string): Promise<void> {
+    await this.store.change((record) => withoutState(this.#stated(record, state), state))
+  }
+
   /** Takes the last change back. Rejects with USAGE where there is none. */
   async undo(): Promise<void> {
     await this.store.change((record) => {
@@ -106,6 +119,11 @@ export class TaughtHead {
   #known(record: HeadRecord, id: string): HeadRecord {
     if (record.pictures.some((each) => each.id === id)) return record
     throw new GapcamError('USAGE', `head ${this.store.name} has no picture ${id}`)
+  }
+
+  #stated(record: HeadRecord, state: string): HeadRecord {
+    if (record.states.includes(state)) return record
+    throw new GapcamError('USAGE', `head ${this.store.name} has no state ${state}`)
   }
 
   /**
@@ -236,25 +254,6 @@ export async function openTaughtHead(stateFolder: string, name: string): Promise
   if (fault !== null)
     throw new GapcamError('USAGE', `${name} cannot be the name of a taught head`, { hint: `${fault}.` })
   return new TaughtHead(await openHeadStore(stateFolder, name))
-}
-
-/** The folder of pictures that show none of the states. No state is called so: a name like this one is encoded. */
-export const noneFolder = '%none'
-
-/** The name of a state's folder in an export: the state itself where it can be one. */
-export function folderOf(state: string | null): string {
-  if (state === null) return noneFolder
-  return /^[^./\\%][^/\\%]*$/.test(state) ? state : encodeURIComponent(state).replace(/^\./, '%2E')
-}
-
-/** The state of a folder; null: none of the states. */
-export function stateOfFolder(folder: string): string | null {
-  if (folder === noneFolder) return null
-  try {
-    return decodeURIComponent(folder)
-  } catch {
-    return folder
-  }
 }
 
 function endingOf(bytes: Uint8Array): string {

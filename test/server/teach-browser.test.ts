@@ -120,6 +120,14 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
 
   it('two buttons that are pressed while the scene changes teach two states', { timeout: 90_000 }, async () => {
     const page = await open('teach', phone)
+    await page.getByText('Nothing is taught here yet.').waitFor(patient)
+    for (const name of ['Save the pictures (ZIP)', 'Save the model (ONNX)', 'Undo'])
+      expect(await page.getByRole('button', { name }).isDisabled(), name).toBe(true)
+    await nameState(page, 'unknown')
+    await page.getByText('choose another one').waitFor(patient)
+    await nameState(page, 'W'.repeat(64))
+    await stateButton(page, 'W+').waitFor(patient)
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(phone.viewport.width)
     for (const [state, thing] of [
       ['down', 'lying'],
       ['up', 'standing'],
@@ -188,6 +196,30 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(counts, patient).toEqual({ down, up: 8 })
   })
 
+  it('a state is renamed and deleted, and undo brings it back', { timeout: 60_000 }, async () => {
+    const page = await open('teach', desktop)
+    const dialog = page.getByRole('dialog')
+    const down = (await counts())['down']!
+    const rename = async (from: string, to: string): Promise<void> => {
+      await page.getByRole('button', { name: `Rename ${from}` }).click()
+      await dialog.getByLabel('New name').fill(to)
+      await dialog.getByRole('button', { name: 'Rename' }).click()
+    }
+    await rename('up', 'raised')
+    await expect.poll(counts, patient).toEqual({ down, raised: 8 })
+    await page.locator('.goodness').getByRole('columnheader', { name: 'raised' }).waitFor(patient)
+    await page.getByRole('button', { name: 'Delete raised' }).click()
+    await dialog.getByRole('button', { name: 'Delete' }).click()
+    await expect.poll(counts, patient).toEqual({ down })
+    await page.getByText('Two states are needed.').waitFor(patient)
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await expect.poll(counts, patient).toEqual({ down, raised: 8 })
+    await page.getByText('The last change is taken back').waitFor(patient)
+    await rename('raised', 'up')
+    await expect.poll(counts, patient).toEqual({ down, up: 8 })
+    await page.locator('.goodness').getByRole('columnheader', { name: 'up' }).waitFor(patient)
+  })
+
   it('a label that is wrong is corrected, and its picture is taught at once', async () => {
     const page = await open('live', desktop)
     const up = (await counts())['up']!
@@ -195,6 +227,7 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await expect.poll(label, patient).toBe('up')
     await page.getByRole('button', { name: 'This is wrong' }).click()
     const dialog = page.getByRole('dialog')
+    await dialog.getByText('gate is called up.').waitFor(patient)
     await dialog.getByLabel('What is it really?').fill('up')
     await dialog.getByRole('checkbox', { name: 'Teach it too' }).waitFor(patient)
     await dialog.getByRole('button', { name: 'Save the picture' }).click()
@@ -256,6 +289,9 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await card.getByRole('combobox', { name: 'Let a zone answer' }).selectOption('cam0/gate')
     put(await photograph('parrot'))
     await card.getByText('cam0/gate: Stan').waitFor(patient)
+    // What the zone was taught is still there.
+    expect(await status()).toMatchObject({ head: 'cam0_gate', isServing: false })
+    expect(await counts()).toMatchObject({ up: expect.any(Number) })
 
     const files = (): string[] => readdirSync(join(folder, 'state'), { recursive: true, encoding: 'utf8' })
     const ofStan = (await (await server.get('/api/galleries')).json()) as GalleryState[]

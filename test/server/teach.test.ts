@@ -96,6 +96,12 @@ const wrongState = async (state: string): Promise<number> =>
 it('a zone that was not taught has no head', async () => {
   expect(await status()).toMatchObject({ head: 'cam0_gate', isServing: false, states: [], pictures: [], report: null })
   expect((await page.get('/api/teach/cam0%2Fdoor')).status).toBe(404)
+  const model = await page.get(`${path}/model.onnx`)
+  expect(model.status).toBe(400)
+  // A hint about the command line would help nobody here.
+  expect(await model.json()).toEqual({
+    error: { code: 'USAGE', message: 'head cam0_gate has not been fitted yet', hint: '' },
+  })
 })
 
 it('labels of its own arrive when two states were shown five times each, and a third thing is unknown', async () => {
@@ -142,6 +148,28 @@ it('pictures are uploaded, shown small and removed', async () => {
   expect(await again.text()).toContain('the same picture is taught as cat already')
   const gone = await write('DELETE', `/pictures/${cat.id}`)
   expect(gone.states.map(({ state }) => state)).toEqual(['lying', 'standing'])
+  await settled()
+})
+
+it('a state gets another name, is joined and removed, and undoing brings it back', async () => {
+  const counts = ({ states }: TeachStatus): unknown => states.map(({ state, pictures }) => [state, pictures])
+  await write('PUT', '/states/lying', { state: 'a/b' })
+  const renamed = await settled()
+  expect(counts(renamed)).toEqual([
+    ['a/b', 5],
+    ['standing', 5],
+  ])
+  expect(Object.keys(renamed.report!.confusion)).toEqual(['a/b', 'standing'])
+  expect(counts(await write('DELETE', '/states/a%2Fb'))).toEqual([['standing', 5]])
+  expect(counts(await write('POST', '/undo'))).toEqual(counts(renamed))
+  expect(counts(await write('PUT', '/states/a%2Fb', { state: 'standing' }))).toEqual([['standing', 10]])
+  expect(counts(await write('POST', '/undo'))).toEqual(counts(renamed))
+  const reserved = await page.write('PUT', `${path}/states/a%2Fb`, { state: 'unknown' })
+  expect(reserved.status).toBe(400)
+  const gone = await page.write('DELETE', `${path}/states/gone`, {})
+  expect(gone.status).toBe(400)
+  expect(await gone.text()).toContain('head cam0_gate has no state gone')
+  await write('PUT', '/states/a%2Fb', { state: 'lying' })
   await settled()
 })
 

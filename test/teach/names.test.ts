@@ -2,8 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { headNameOf, headsIn, nameFault, stateFault } from '../../src/teach/names.js'
-import { folderOf, stateOfFolder } from '../../src/teach/taught-head.js'
+import { folderOf, headNameOf, headsIn, nameFault, stateFault, stateOfFolder } from '../../src/teach/names.js'
 
 it.each(['fit', 'test', 'list', 'undo', 'export', 'import', 'remove', 'unknown', '', '../gate', 'a b', 'x'.repeat(65)])(
   'no head is called %s',

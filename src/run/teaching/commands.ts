@@ -13,7 +13,7 @@ type Fields = Readonly<Record<string, unknown>>
 /** What teaches on a node. */
 export type TeachingTarget = Pick<
   Teaching,
-  'capture' | 'select' | 'add' | 'addReviewed' | 'remove' | 'move' | 'undo' | 'fit' | 'settled' | 'status'
+  'capture' | 'select' | 'add' | 'addReviewed' | 'edit' | 'undo' | 'fit' | 'settled' | 'status'
 >
 
 /** What the commands act on. */
@@ -24,11 +24,11 @@ export interface Context {
 /** Most pictures of one command. */
 const mostAtOnce = 20
 
-const state = z
+const namedState = z
   .string()
   .max(400)
   .refine((text) => stateFault(text) === null, { error: ({ input }) => stateFault(String(input)) ?? 'is no state' })
-  .nullable()
+const state = namedState.nullable()
 const picture = z.string().regex(/^[0-9a-f]{24}$/, 'must be the id of a picture')
 const data = z
   .string()
@@ -121,7 +121,7 @@ export const teachCommands = {
     takes: '`camera`, `zone`, `picture`, `state`',
     does: 'puts a taught picture under another state',
     async perform(teaching, fields, zone) {
-      await teaching.move(zone, fields.picture, fields.state)
+      await teaching.edit(zone, (head) => head.move(fields.picture, fields.state))
       return { picture: fields.picture }
     },
   }),
@@ -130,8 +130,26 @@ export const teachCommands = {
     takes: '`camera`, `zone`, `picture`',
     does: 'removes a taught picture',
     async perform(teaching, fields, zone) {
-      await teaching.remove(zone, fields.picture)
+      await teaching.edit(zone, (head) => head.remove(fields.picture))
       return { picture: fields.picture }
+    },
+  }),
+  teach_rename_state: row({
+    fields: { state: namedState, to: namedState },
+    takes: '`camera`, `zone`, `state`, `to`',
+    does: 'gives a taught state another name; the name of another state joins both',
+    async perform(teaching, fields, zone) {
+      await teaching.edit(zone, (head) => head.rename(fields.state, fields.to))
+      return {}
+    },
+  }),
+  teach_remove_state: row({
+    fields: { state: namedState },
+    takes: '`camera`, `zone`, `state`',
+    does: 'removes a taught state with its pictures; `teach_undo` brings it back',
+    async perform(teaching, fields, zone) {
+      await teaching.edit(zone, (head) => head.removeState(fields.state))
+      return {}
     },
   }),
   teach_undo: row({

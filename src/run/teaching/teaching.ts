@@ -167,15 +167,10 @@ export class Teaching {
     }
   }
 
-  async remove(zone: string, id: string): Promise<void> {
+  /** Changes pictures or states of a zone, and fits what is there then. */
+  async edit(zone: string, change: (head: TaughtHead) => Promise<void>): Promise<void> {
     const entry = await this.#entryOf(zone)
-    await entry.head.remove(id)
-    this.#fitSoon(zone, entry)
-  }
-
-  async move(zone: string, id: string, state: string | null): Promise<void> {
-    const entry = await this.#entryOf(zone)
-    await entry.head.move(id, state)
+    await change(entry.head)
     this.#fitSoon(zone, entry)
   }
 
@@ -255,11 +250,11 @@ export class Teaching {
     return clipOf(head.record, this.#options.zones.find(zone))
   }
 
-  /** The head that a zone uses, or the one that it will have. */
-  #entryOf(zone: string): Promise<Entry> {
+  /** The head that a zone uses, or the one that it will have: a bundle or a gallery may answer for it meanwhile. */
+  async #entryOf(zone: string): Promise<Entry> {
     const { model } = this.#zoneOf(zone).definition
-    const { config } = this.#options
-    const isHead = model !== undefined && !Object.hasOwn(config.models.named, model) && nameFault(model) === null
+    const { config, taught } = this.#options
+    const isHead = model !== undefined && !Object.hasOwn(config.models.named, model) && (await taught.has(model))
     return this.#opened(isHead ? model : headNameOf(zone))
   }
 

@@ -9,9 +9,13 @@ export interface Note {
   readonly isTaught: boolean
 }
 
-/** Asks for the note of a report; `states` are offered, and teaching too where there are any. Null when it was cancelled. */
-export async function askNote(states: readonly string[]): Promise<Note | null> {
-  const { title, hint, note, keep, cancel, teach } = text.wrong
+/**
+ * Asks for the note of a report on what was `said`; `states` are offered, and teaching too where there are any. Null when it was
+ * cancelled.
+ */
+export async function askNote(was: string, states: readonly string[]): Promise<Note | null> {
+  const { title, note, keep, cancel, teach } = text.wrong
+  const hint = text.wrong.hint(was)
   const isTaught = el('input', { type: 'checkbox', checked: true })
   const offer = states.length === 0 ? null : el('label', { class: 'check' }, isTaught, teach)
   const said = await ask({ title, hint, field: note, yes: keep, no: cancel, type: 'text', offered: states, offer })
@@ -24,8 +28,8 @@ export function askToken(isSecond: boolean): Promise<string | null> {
   return ask({ title, hint: isSecond ? wrong : hint, field, yes: open, no: null, type: 'password' })
 }
 
-/** Asks before something is lost. Resolves with whether the answer is yes. */
-export async function askSure(question: Pick<Question, 'title' | 'hint' | 'yes' | 'no'>): Promise<boolean> {
+/** Asks before a change; `isLoss`: something is deleted. Resolves with whether the answer is yes. */
+export async function askSure(question: Pick<Question, 'title' | 'hint' | 'yes' | 'no' | 'isLoss'>): Promise<boolean> {
   return (await ask({ ...question, field: null, type: 'text' })) !== null
 }
 
@@ -45,11 +49,13 @@ export interface Question {
   readonly offered?: readonly string[]
   /** Below the field. */
   readonly offer?: HTMLElement | null
+  /** Yes deletes something. */
+  readonly isLoss?: boolean
 }
 
 /** Asks. Resolves with the text of the field, and with null when it was cancelled. */
 export function ask(question: Question): Promise<string | null> {
-  const { title, hint, field, value = '', yes, no, type, offered = [], offer = null } = question
+  const { title, hint, field, value = '', yes, no, type, offered = [], offer = null, isLoss = false } = question
   const [titleId, hintId, inputId, listId] = [freshId(), freshId(), freshId(), freshId()]
   const list = offered.length === 0 ? undefined : listId
   const input = el('input', { type, id: inputId, maxlength: 500, autocomplete: 'off', autofocus: true, value, list })
@@ -65,7 +71,7 @@ export function ask(question: Question): Promise<string | null> {
       'div',
       { class: 'row' },
       no === null ? null : el('button', { type: 'submit', value: 'no', class: 'quiet', formnovalidate: true }, no),
-      el('button', { type: 'submit', value: 'yes', class: 'primary' }, yes),
+      el('button', { type: 'submit', value: 'yes', class: isLoss ? 'danger' : 'primary' }, yes),
     ),
   )
   const dialog = el('dialog', { 'aria-labelledby': titleId, 'aria-describedby': hintId }, form)

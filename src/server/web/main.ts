@@ -31,6 +31,7 @@ import { createTimeline } from './timeline.js'
 import { createTools } from './tools.js'
 import { createVerdict } from './verdict.js'
 import { sayWrong } from './wrong.js'
+import { saidBy } from './zones/layer.js'
 import { ZonesTab } from './zones/tab.js'
 
 /** The id of the chosen camera; empty before the first state. */
@@ -263,7 +264,10 @@ async function reportWrong(): Promise<void> {
   try {
     // Where only zones answer and there is one, it is the one that is wrong.
     const only = !mine.hasOwn && mine.zones.length === 1 ? mine.zones[0]!.id : null
-    const told = await sayWrong({ camera, zone: zones.selected ?? only, seq })
+    const id = zones.selected ?? only
+    const zone = mine.zones.find((each) => each.id === id)
+    const said = text.wrong.said(zone?.name ?? text.wrong.whole, saidBy(zone ?? mine))
+    const told = await sayWrong({ camera, zone: zone?.id ?? null, said, seq })
     if (told !== null) tell(told)
   } finally {
     freeze(wasFrozen)

@@ -76,7 +76,9 @@ export const text = {
   zones: zonesText,
   wrong: {
     title: 'This is wrong',
-    hint: 'Saves this picture on the device, with everything that was computed from it.',
+    said: (name: string, label: string) => `${name} is called ${label}`,
+    whole: 'The whole picture',
+    hint: (said: string) => `${said}. The picture is saved on the device, with everything that was computed from it.`,
     note: 'What is it really? (optional)',
     keep: 'Save the picture',
     teach: 'Teach it too',

@@ -10,6 +10,12 @@ export function thumbnail(path: string, words: string): HTMLImageElement {
   return image
 }
 
+/** What a picture is called and how sure that is, below it: a long name is cut, the score is not. */
+export function called(name: string, score: number | null, isWrong = false): HTMLElement {
+  const value = score === null ? [] : [' ', el('span', {}, score.toFixed(2))]
+  return el('span', { class: isWrong ? 'called is-wrong' : 'called' }, el('span', { class: 'name' }, name), ...value)
+}
+
 async function fetchInto(image: HTMLImageElement, path: string): Promise<void> {
   const response = await request('GET', path).catch(() => null)
   if (!response) return

@@ -10,14 +10,19 @@ export interface WrongPicture {
   readonly camera: string
   /** Id of the zone that is wrong; null: the whole picture is judged. */
   readonly zone: string | null
+  /** What the node says of it, in words. */
+  readonly said: string
   readonly seq: number
 }
 
 /** Asks what it really is and sends that. Resolves with what has happened; null: it was cancelled. */
-export async function sayWrong({ camera, zone, seq }: WrongPicture): Promise<string | null> {
+export async function sayWrong({ camera, zone, said: was, seq }: WrongPicture): Promise<string | null> {
   const teachPath = `/api/teach/${encodeURIComponent(zone === null ? camera : `${camera}/${zone}`)}`
   const { states } = await getJson<Pick<TeachStatus, 'states'>>(teachPath).catch(() => ({ states: [] }))
-  const said = await askNote(states.map(({ state }) => state))
+  const said = await askNote(
+    was,
+    states.map(({ state }) => state),
+  )
   if (said === null) return null
   const label = labelOf(said.note)
   const body = { seq, note: said.note, ...(label === null ? {} : { label }), ...(zone === null ? {} : { zone }) }

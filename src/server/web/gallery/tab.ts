@@ -66,7 +66,8 @@ export class GalleryTab {
       const chosen = this.#zone.value
       this.#zone.replaceChildren(...targets.map((key) => el('option', { value: key }, key)))
       // A zone that was drawn is where things are.
-      this.#zone.value = targets.includes(chosen) ? chosen : (targets.at(-1) ?? '')
+      const drawn = targets.filter((key) => key.includes('/')).at(-1)
+      this.#zone.value = targets.includes(chosen) ? chosen : (drawn ?? targets[0] ?? '')
     }
     if (this.#isShown) for (const card of this.#open.values()) card.seen(this.#zones)
   }

@@ -18,8 +18,8 @@ export const galleryText = {
   none: 'There is no gallery yet.',
   empty: 'Nothing is enrolled.',
   threshold: ({ threshold, rate, impostors, accepted, genuine, rejected }: NonNullable<GalleryState['calibration']>) =>
-    `A name needs a cosine of ${threshold.toFixed(2)}. ${accepted} of ${impostors} strangers pass (${percent(rate)} may), ` +
-    `${rejected} of ${genuine} pictures of the names do not.`,
+    `A name needs a cosine of ${threshold.toFixed(2)}. ${accepted} of ${impostors} strangers reach it (${percent(rate)} may).` +
+    (rejected > 0 ? ` ${rejected} of ${genuine} pictures of the names do not: enrol more like them.` : ''),
   seen: 'Seen now',
   unused: 'No zone answers with it.',
   serve: 'Let a zone answer',
@@ -42,6 +42,7 @@ export const galleryText = {
     hint: 'The pictures, the vectors and every model that holds them are deleted from this device.',
     yes: 'Forget',
     no: 'Cancel',
+    isLoss: true,
   }),
   forgotten: (name: string, left: readonly LeftRow[]) =>
     left.length === 0
@@ -53,6 +54,7 @@ export const galleryText = {
     hint: 'All names with their pictures, vectors and models are deleted from this device.',
     yes: 'Delete',
     no: 'Cancel',
+    isLoss: true,
   }),
   leftTitle: 'Has left this device',
   left: ({ atMs, what, names }: LeftRow) => `${new Date(atMs).toLocaleString()}: ${what} (${names.join(', ')})`,

@@ -1,6 +1,6 @@
 /** One group of alike pictures: pictures that can be left out, and labels for the others. */
 import { el, freshId } from '../dom.js'
-import { thumbnail } from '../thumbnail.js'
+import { called, thumbnail } from '../thumbnail.js'
 import type { ReviewGroup, ReviewPicture } from '../../review-messages.js'
 import { reviewText as text } from './text.js'
 
@@ -54,7 +54,8 @@ export function createGroup(
 function item(twins: readonly ReviewPicture[], leftOut: Set<string>): HTMLElement {
   const [first] = twins
   const { name, said, why, score } = first!
-  const words = said === '' ? '' : `${said.split(', ')[0]!} ${score.toFixed(2)}`
+  const short = said.split(', ')[0]!
+  const words = said === '' ? '' : `${short} ${score.toFixed(2)}`
   const button = el(
     'button',
     {
@@ -65,7 +66,7 @@ function item(twins: readonly ReviewPicture[], leftOut: Set<string>): HTMLElemen
       title: text.why[why] ?? why,
     },
     thumbnail(`/api/review/pictures/${name}`, ''),
-    el('span', { class: 'called' }, words),
+    said === '' ? null : called(short, score),
     twins.length > 1 ? el('span', { class: 'twins' }, text.twins(twins.length)) : null,
   )
   button.addEventListener('click', () => {

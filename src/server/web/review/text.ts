@@ -8,14 +8,18 @@ export const reviewText = {
   off: 'Stop collecting',
   counts: (pictures: number, labelled: number, bytes: number, maxBytes: number) =>
     `${pictures} ${pictures === 1 ? 'picture' : 'pictures'}, ${labelled} with a label, ${megabytes(bytes)} of ${megabytes(maxBytes)}`,
-  left: (n: number) => `${n} more exceeded the limits`,
+  left: (n: number) => `${n} more were over the limits and are gone`,
   again: 'Look again',
   exportPictures: 'Save the labelled pictures (ZIP)',
   looking: 'Looking at the pictures…',
   waiting: (n: number) => `${n} pictures were not looked at yet`,
   empty: 'No picture waits for a label.',
   group: (size: number, distinct: number) =>
-    `${size} ${size === 1 ? 'picture' : 'pictures'}${distinct < size ? `, ${distinct} of them different` : ''}`,
+    size === 1
+      ? '1 picture'
+      : distinct === 1
+        ? `${size} nearly equal pictures`
+        : `${size} pictures, ${distinct} different`,
   groupName: (n: number) => `Group ${n}`,
   said: (label: string) => `the model says ${label}`,
   leaveOut: (label: string) => `Leave out: ${label || 'no label'}`,
@@ -30,6 +34,7 @@ export const reviewText = {
     hint: 'Files, labels and vectors are deleted from this device.',
     yes: 'Delete',
     no: 'Cancel',
+    isLoss: true,
   }),
   labelled: (n: number, label: string) => `${n} ${n === 1 ? 'picture is' : 'pictures are'} labelled ${label}`,
   teachTitle: 'Teach what is labelled',

@@ -11,11 +11,14 @@ export interface CaptureButtons {
 interface CaptureEvents {
   /** Takes the present picture for a state; null: for none of them. */
   capture(state: string | null): Promise<void>
+  tell(message: string): void
 }
 
 const everyMs = 1000
+/** What the node calls a picture of none of the states. */
+const unknownLabel = 'unknown'
 
-export function createCapture({ capture }: CaptureEvents): CaptureButtons {
+export function createCapture({ capture, tell }: CaptureEvents): CaptureButtons {
   const buttons = el('div', { class: 'capture-buttons' })
   const input = el('input', { type: 'text', id: freshId(), maxlength: 64, autocomplete: 'off', placeholder: 'open' })
   const add = el('button', { type: 'submit' }, text.addState)
@@ -30,6 +33,7 @@ export function createCapture({ capture }: CaptureEvents): CaptureButtons {
     event.preventDefault()
     const state = input.value.trim()
     if (state === '') return
+    if (state === unknownLabel) return tell(text.notAState)
     named.add(state)
     input.value = ''
     if (last) draw(last)

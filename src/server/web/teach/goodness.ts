@@ -49,7 +49,7 @@ export function createGoodness({
       setText(accuracy, isKnown ? text.accuracy(report.accuracy!) : '')
       setText(interval, isKnown && report.interval ? text.interval(report.interval) : '')
       setText(how, isKnown ? `${text.how(noun)}; ${text.groups(report.groups, noun)}` : text.unknown(noun))
-      setText(advice, report === null ? '' : `${report.enough ? text.enough : text.notEnough}. ${report.advice}`)
+      setText(advice, report === null ? '' : text.advice(report.enough, report.advice))
       advice.dataset['enough'] = String(report?.enough ?? false)
       table.replaceChildren(...(isKnown ? [confusionTable(report.confusion)] : []))
       const all = report?.doubts ?? []

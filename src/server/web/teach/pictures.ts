@@ -1,7 +1,8 @@
 /** The taught pictures by state, with what each is called now. Files that are dropped on a state are taught under it. */
 import type { TaughtPicture, TeachStatus } from '../../teach-messages.js'
 import { el, panel, setText } from '../dom.js'
-import { thumbnail } from '../thumbnail.js'
+import { ask, askSure } from '../dialogs.js'
+import { called, thumbnail } from '../thumbnail.js'
 import { nounOf, teachText, type Noun } from './text.js'
 import { droppedFiles } from './upload.js'
 
@@ -18,6 +19,9 @@ interface PictureEvents {
   readonly pathOf: (picture: string) => string
   onMove(picture: string, state: string | null): void
   onRemove(picture: string): void
+  /** Another name for a state; the name of another state joins both. */
+  onRename(state: string, to: string): void
+  onDelete(state: string): void
   onFiles(state: string | null, files: readonly File[]): void
 }
 
@@ -50,7 +54,8 @@ class PicturePanel implements TaughtPictures {
     this.#status = status
     const [heading, note] = this.element.firstElementChild!.children
     setText(heading!, text.title(nounOf(status)))
-    setText(note!, text.drop(nounOf(status)))
+    const hasStates = status.states.length > 0
+    setText(note!, hasStates ? text.drop(nounOf(status)) : text.none(nounOf(status)))
     this.#draw()
   }
 
@@ -94,23 +99,64 @@ class PicturePanel implements TaughtPictures {
       ),
       el('ul', { class: 'thumbs' }, ...seen.map((picture) => this.#item(picture, states))),
       seen.length < own.length ? more : null,
-      fileInput(state, this.#events, noun),
+      el(
+        'div',
+        { class: 'taught-foot' },
+        fileInput(state, this.#events, noun),
+        ...(state === null ? [] : this.#stateButtons(state, own.length, status)),
+      ),
     )
     allowDrop(section, (files) => this.#events.onFiles(state, files))
     return section
   }
 
+  #stateButtons(state: string, count: number, status: TeachStatus): HTMLElement[] {
+    const noun = nounOf(status)
+    const others = status.states.flatMap((each) => (each.state === state ? [] : [each.state]))
+    const rename = el('button', { type: 'button', class: 'quiet', 'aria-label': text.renameOf(state) }, text.rename)
+    const remove = el(
+      'button',
+      { type: 'button', class: 'quiet danger', 'aria-label': text.deleteOf(state) },
+      text.delete,
+    )
+    rename.addEventListener('click', () => void this.#rename(state, others, noun))
+    remove.addEventListener('click', () => {
+      void askSure(text.sure(state, count, noun)).then((isSure) => isSure && this.#events.onDelete(state))
+    })
+    return [rename, remove]
+  }
+
+  async #rename(state: string, others: readonly string[], noun: Noun): Promise<void> {
+    const { cancel, newName, rename, renameHint, renameOf } = text
+    const given = await ask({
+      title: renameOf(state),
+      hint: renameHint,
+      field: newName,
+      value: state,
+      yes: rename,
+      no: cancel,
+      type: 'text',
+      offered: others,
+    })
+    const to = given?.trim() ?? ''
+    if (to === '' || to === state) return
+    if (others.includes(to) && !(await askSure(text.joins(state, to, noun)))) return
+    this.#events.onRename(state, to)
+  }
+
   #item(picture: TaughtPicture, states: readonly (string | null)[]): HTMLElement {
-    const { id, label, state, doubt } = picture
-    const called = text.called(label, picture.score)
+    const { id, label, score, state, doubt } = picture
     const isChosen = id === this.#chosen
     const isWrong = (label !== null && label !== state) || doubt !== null
-    const words = text.of(state ?? teachText.none, called, nounOf(this.#status!))
+    // A head tells nothing of pictures of none of the states.
+    const name = label ?? (state === null ? '' : text.fresh)
+    const said = name === '' ? null : called(name, label === null ? null : score, isWrong)
+    const words = text.of(state ?? teachText.none, said?.textContent ?? '', nounOf(this.#status!))
     const button = el(
       'button',
       { type: 'button', class: 'thumb', 'aria-label': words, 'aria-expanded': String(isChosen), 'data-picture': id },
       thumbnail(this.#events.pathOf(id), ''),
-      el('span', { class: isWrong ? 'called is-wrong' : 'called' }, called),
+      said,
     )
     button.addEventListener('click', () => {
       this.#chosen = isChosen ? null : id

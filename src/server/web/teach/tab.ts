@@ -31,7 +31,10 @@ export class TeachTab {
   readonly #said = el('p', { class: 'note', role: 'status' })
   readonly #undo = el('button', { type: 'button' }, text.undo)
   readonly #serve = el('button', { type: 'button', hidden: true }, text.serve)
-  readonly #capture = createCapture({ capture: (state) => this.#take(state) })
+  readonly #capture = createCapture({
+    capture: (state) => this.#take(state),
+    tell: (message) => this.#events.tell(message),
+  })
   readonly #goodness = createGoodness({
     pathOf: (picture) => this.#thumbnailOf(picture),
     onMove: (picture, state) => void this.#change('PUT', `/pictures/${picture}`, { state }),
@@ -44,9 +47,12 @@ export class TeachTab {
     pathOf: (picture) => this.#thumbnailOf(picture),
     onMove: (picture, state) => void this.#change('PUT', `/pictures/${picture}`, { state }),
     onRemove: (picture) => void this.#change('DELETE', `/pictures/${picture}`),
+    onRename: (state, to) => void this.#change('PUT', `/states/${encodeURIComponent(state)}`, { state: to }),
+    onDelete: (state) => void this.#change('DELETE', `/states/${encodeURIComponent(state)}`),
     onFiles: (state, files) => void this.#upload(state, files).catch(this.#events.onFault),
   })
-  readonly #savePictures: HTMLElement
+  readonly #savePictures: HTMLButtonElement
+  readonly #saveModel: HTMLButtonElement
   /** Below the picture: what is taught and the buttons. */
   readonly controls: HTMLElement
   /** Key of what is taught. */
@@ -65,6 +71,7 @@ export class TeachTab {
       saveFile(`${this.#path}/pictures.zip`, 'pictures.zip').catch(events.onFault)
     const saveModel = (): Promise<void> => saveFile(`${this.#path}/model.onnx`, 'model.onnx').catch(events.onFault)
     this.#savePictures = saver(text.exportPictures('picture'), savePictures)
+    this.#saveModel = saver(text.exportModel, saveModel)
     const choice = el(
       'div',
       { class: 'teach-target' },
@@ -72,18 +79,19 @@ export class TeachTab {
       this.#target,
       this.#now,
     )
-    const foot = el(
+    const stands = el(
       'div',
-      { class: 'row teach-foot' },
-      this.#savePictures,
-      saver(text.exportModel, saveModel),
-      this.#serve,
-      this.#undo,
+      { class: 'teach-stands' },
+      this.#said,
+      el('div', { class: 'row' }, this.#serve, this.#undo),
     )
-    this.controls = panel(text.title, '', choice, this.#hint, this.#capture.element, this.#said, foot)
+    const foot = el('div', { class: 'row teach-foot' }, this.#savePictures, this.#saveModel)
+    this.controls = panel(text.title, '', choice, this.#hint, this.#capture.element, stands, foot)
     this.controls.classList.add('teach-panel')
     this.#target.addEventListener('change', () => this.choose(this.#target.value))
-    this.#undo.addEventListener('click', () => void this.#change('POST', '/undo'))
+    this.#undo.addEventListener('click', () => {
+      void this.#change('POST', '/undo').then((isDone) => isDone && this.#events.tell(text.undone))
+    })
     this.#serve.addEventListener('click', () => void this.#change('POST', '/fit', {}))
   }
 
@@ -176,9 +184,10 @@ export class TeachTab {
     this.#pictures.update(status)
     this.#undo.disabled = !status.canUndo
     const isTaught = status.fittedMs !== null
+    this.#savePictures.disabled = status.pictures.length === 0
+    this.#saveModel.disabled = !isTaught
     this.#serve.toggleAttribute('hidden', !isTaught || status.isServing || status.isFitting)
-    const stands = !isTaught ? text.untaught : status.isServing ? text.serving : text.notServing
-    setText(this.#said, status.isFitting ? text.fitting : status.fault === null ? stands : text.fault(status))
+    setText(this.#said, standOf(status))
     this.#said.classList.toggle('fault', status.fault !== null)
     this.#again(status.isFitting ? fittingMs : idleMs)
   }
@@ -230,8 +239,18 @@ export class TeachTab {
   }
 }
 
-function saver(words: string, save: () => Promise<void>): HTMLElement {
-  const button = el('button', { type: 'button', class: 'quiet' }, words)
+/** How far the zone is, in one sentence. */
+function standOf(status: TeachStatus): string {
+  const { isFitting, fault, fittedMs, isServing, states } = status
+  if (isFitting) return text.fitting
+  if (fault !== null) return text.fault(status)
+  if (fittedMs === null) return text.untaught
+  if (!isServing) return text.notServing
+  return states.length < 2 ? text.oneState : text.serving
+}
+
+function saver(words: string, save: () => Promise<void>): HTMLButtonElement {
+  const button = el('button', { type: 'button', class: 'quiet', disabled: true }, words)
   button.addEventListener('click', () => void save())
   return button
 }
