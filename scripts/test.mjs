@@ -71,17 +71,31 @@ function installSystemPackages() {
     )
 }
 
-/** Runs a command with its stdout on stderr. Resolves with its status and its last line of output. */
-function run(command, args, env = {}) {
+/**
+ * Runs a command with its stdout on stderr. One with a title runs beside others, so what it prints follows the title when
+ * it ends. Resolves with its status and its last line of output.
+ */
+function run(command, args, { env = {}, title } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 2] })
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', title ? 'pipe' : 2],
+    })
+    const kept = [title]
+    const write = (chunk) => (title ? kept.push(chunk) : process.stderr.write(chunk))
     let tail = ''
     child.stdout.on('data', (chunk) => {
-      process.stderr.write(chunk)
+      write(chunk)
       tail = (tail + chunk).slice(-2000)
     })
-    child.on('error', (error) => resolve({ status: 1, last: String(error) }))
-    child.on('close', (status) => resolve({ status: status ?? 1, last: tail.trimEnd().split('\n').pop() ?? '' }))
+    child.stderr?.on('data', write)
+    const end = (status, last) => {
+      if (title) process.stderr.write(kept.join(''))
+      resolve({ status, last })
+    }
+    child.on('error', (error) => end(1, String(error)))
+    child.on('close', (status) => end(status ?? 1, tail.trimEnd().split('\n').pop() ?? ''))
   })
 }
 
@@ -121,10 +135,10 @@ function buildPlain(targets) {
   }
 }
 
-/** Runs a built program of native tests, in an emulator if `emulator` names one. */
-async function runNative(program, env = {}, emulator = []) {
+/** Runs a built program of native tests, in an emulator if `emulator` names one. Prints all its lines when it ends. */
+async function runNative(name, program, env = {}, emulator = []) {
   const [command, ...args] = [...emulator, program]
-  const { status, last } = await run(command, args, env)
+  const { status, last } = await run(command, args, { env, title: `\nnative tests, ${name}\n` })
   const [, passed, failed, skipped] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(last) ?? []
   if (passed === undefined) return counts(0, 1, 0)
   return counts(Number(passed), status !== 0 && failed === '0' ? 1 : Number(failed), Number(skipped))
@@ -152,11 +166,23 @@ const emulatedTargets = [
 /**
  * Each build proves something of its own: that of the addon its very objects, asan and tsan the memory and the threads,
  * arm64 the other processor with the compiler that a board has. test/native/shipped.test.ts builds the published arm64
- * addon. Only the first and the last are optimized in full, since no time is measured in the others. Under a sanitizer a
+ * addon. Only that one and the first are optimized in full, since no time is measured in the others. Under a sanitizer a
  * random case takes several times as long, so a sample of them runs there (native/test/cases.h); the first has them all.
+ * The emulated ones run longest, so they are built early: programs run while the next ones are built.
  */
 const nativeBuilds = [
   { name: process.arch, programs: ['native_tests', 'cuda_tests', 'frame_loop'], runs: ['native_tests', 'cuda_tests'] },
+  {
+    name: 'arm64-tests',
+    options: [
+      '-DCMAKE_SYSTEM_NAME=Linux',
+      '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
+      '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
+      '-DGAPCAM_OPTIMIZE=-O1',
+    ],
+    programs: ['native_tests'],
+    emulator: ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu'],
+  },
   {
     name: 'asan',
     options: [
@@ -174,32 +200,22 @@ const nativeBuilds = [
     programs: ['native_tests'],
     env: { TSAN_OPTIONS: 'halt_on_error=1' },
   },
-  {
-    name: 'arm64-tests',
-    options: [
-      '-DCMAKE_SYSTEM_NAME=Linux',
-      '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
-      '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
-      '-DGAPCAM_OPTIMIZE=-O1',
-    ],
-    programs: ['native_tests'],
-    emulator: ['qemu-aarch64', '-cpu', 'cortex-a72', '-L', '/usr/aarch64-linux-gnu'],
-  },
 ]
 
+/** Builds the native tests one after the other, and runs the programs of each beside the builds that follow. */
 async function runAllNative() {
   const results = []
   for (const { name, options, programs, runs = programs, env, emulator } of nativeBuilds) {
-    console.error(`\nnative tests, ${name}`)
+    console.error(`\nnative tests, ${name}: building`)
     const folder = `${root}build-${name}`
     if (options ? await buildVariant(folder, options, programs) : buildPlain(programs))
-      for (const program of runs) results.push(await runNative(`${folder}/${program}`, env, emulator))
+      for (const program of runs) results.push(runNative(`${name}, ${program}`, `${folder}/${program}`, env, emulator))
     else {
       console.error(`native tests, ${name}: the build failed`)
       results.push(counts(0, 1, 0))
     }
   }
-  return results
+  return await Promise.all(results)
 }
 
 /** Most files that are run again, alone. More of them fail for a reason of their own. */
