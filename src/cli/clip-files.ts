@@ -8,13 +8,10 @@ import { isPicture, picturesIn } from '../camera/pictures.js'
 import { isVideo, motionJpegOf } from '../camera/video-file.js'
 import { clipDefaults } from '../decision/task.js'
 import { fileFaultOf, GapcamError } from '../errors.js'
-import { frameOf } from '../frame.js'
 import { decodeFrames, isMotionJpeg, spread } from '../pixels/clip.js'
 import { decodeFile } from '../pixels/decode.js'
 import type { RgbImage } from '../pixels/image.js'
-import { rgbOf } from '../pixels/rgb.js'
-import { rgbLevels } from '../pixels/spec.js'
-import { readRecording } from '../recording/format.js'
+import { framesInRecording } from '../recording/clip.js'
 import { recordingEnding } from '../recording/store.js'
 import type { Shown } from '../teach/looks.js'
 
@@ -51,23 +48,6 @@ async function framesInFile(file: string, most: number): Promise<readonly RgbIma
     throw new GapcamError('PICTURE_INVALID', `${file}: ${fileFaultOf(error)}`)
   })
   return extname(file) === recordingEnding ? framesInRecording(bytes, file, most) : decodeFrames(bytes, file, most)
-}
-
-async function framesInRecording(bytes: Buffer, file: string, most: number): Promise<readonly RgbImage[]> {
-  try {
-    const { frames } = readRecording(bytes)
-    const pictures: RgbImage[] = []
-    for (const i of spread(frames.length, most)) {
-      const { width, height, format, stride, pixels } = frames[i]!
-      pictures.push(
-        await rgbOf({ ...frameOf({ data: pixels, width, height }), format, stride }, rgbLevels(width, height)),
-      )
-    }
-    return pictures
-  } catch (error) {
-    if (!(error instanceof GapcamError) || error.code === 'PICTURE_INVALID') throw error
-    throw new GapcamError('PICTURE_INVALID', `recording ${file}: ${error.message}`, { cause: error })
-  }
 }
 
 /** What a folder shows: its pictures, or else the clips in it. */

@@ -4,9 +4,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileFaultOf, GapcamError, writeFaultOf } from '../errors.js'
 import { makeFolder } from '../folder.js'
-import { stateFault } from '../teach/names.js'
+import { stateFault, stateOfFolder } from '../teach/names.js'
 import { mostOfState, thinned } from '../teach/record.js'
-import { stateOfFolder } from '../teach/names.js'
 import { shownIn } from './clip-files.js'
 
 /** Pictures and clips by state. */

@@ -183,13 +183,18 @@ export interface Recording {
   readonly cut: string | null
 }
 
+/** Whether bytes begin like a recording. */
+export function isRecording(bytes: Uint8Array): boolean {
+  return magic.equals(bytes.subarray(0, magic.length))
+}
+
 /**
  * Reads a recording, up to the first damaged record. Throws RECORDING_INVALID where its beginning cannot be read.
  *
  *     const { about, frames, cut } = readRecording(await readFile('door.gcrec'))
  */
 export function readRecording(bytes: Buffer): Recording {
-  if (!bytes.subarray(0, magic.length).equals(magic)) throw invalid('it does not begin like a recording')
+  if (!isRecording(bytes)) throw invalid('it does not begin like a recording')
   const first = readRecord(bytes, magic.length)
   if ('why' in first) throw invalid(first.why)
   const about = aboutSchema.safeParse(first.json)

@@ -153,7 +153,9 @@ function pictureRoutes(change: Change): Route[] {
         pictures: z
           .array(
             z.strictObject({
-              data: z.string().describe('the file in base64: JPEG, PNG, WebP, GIF, TIFF, AVIF or BMP'),
+              data: z
+                .string()
+                .describe('the file in base64: a picture; of a clip an animated one, Motion JPEG or a recording'),
               atMs: z.number().nullable().default(null).describe('when it was taken; null where that is unknown'),
             }),
           )

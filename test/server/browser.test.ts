@@ -1,8 +1,9 @@
 /** The page in a real Chromium, used as on a phone and on a desktop. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
+import sharp, { type Sharp } from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { endAll, gapcam } from '../process.js'
 import { hasChromium, launchChromium } from './chromium.js'
@@ -13,6 +14,10 @@ let browser: Browser
 let state: string
 const contexts: BrowserContext[] = []
 const faults: string[] = []
+
+/** A small picture of one brightness. */
+const grey = (level: number): Sharp =>
+  sharp({ create: { width: 64, height: 48, channels: 3, background: { r: level, g: level, b: level } } }).png()
 
 describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is not installed)", () => {
   beforeAll(async () => {
@@ -48,6 +53,10 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     ((await (await fetch(`${server.url}/api/state`)).json()) as { cameras: [{ threshold: number; roi: null }] })
       .cameras[0]
   const patient = { timeout: 20_000 }
+  let clips: Promise<RunningPage> | undefined
+  /** A node whose network looks at clips. */
+  const video = (): Promise<RunningPage> =>
+    (clips ??= startPage(['test://', '--task', 'video'], { GAPCAM_STATE_DIR: join(state, 'video') }))
 
   it('the picture moves, with its label and the heat map over it', async () => {
     const page = await open()
@@ -223,11 +232,38 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
       Promise.all(['Heat', 'Focus box'].map((name) => tool(name).isVisible()))
     await picture(page).waitFor(patient)
     expect(await areOffered()).toEqual([true, true])
-    const { url } = await startPage(['test://', '--task', 'video'])
+    const { url } = await video()
     await page.goto(url)
     await picture(page).waitFor(patient)
     expect(await tool('Freeze').isVisible()).toBe(true)
     await expect.poll(areOffered, patient).toEqual([false, false])
+  })
+
+  it('files are taught as clips: an animated picture and a recording; others are refused', async () => {
+    const frames = Array.from({ length: 16 }, (_, i) => grey(5 * i))
+    mkdirSync(join(state, 'frames'))
+    for (const [i, frame] of frames.slice(0, 2).entries()) await frame.toFile(join(state, 'frames', `${i}.png`))
+    const recording = join(state, 'recording.gcrec')
+    const run = gapcam(['record', join(state, 'frames'), '--frames', '16', '-o', recording])
+    const animated = await sharp(await Promise.all(frames.map((frame) => frame.png().toBuffer())), {
+      join: { animated: true },
+    })
+      .gif()
+      .toBuffer()
+    const { url } = await video()
+    const page = await open()
+    await page.goto(`${url}/#teach`)
+    await page.getByRole('textbox', { name: 'New state' }).fill('stays')
+    await page.getByRole('textbox', { name: 'New state' }).press('Enter')
+    expect(await run.ended).toBe(0)
+    await page.getByLabel('Add files to stays').setInputFiles([
+      { name: 'a.gif', mimeType: 'image/gif', buffer: animated },
+      { name: 'b.gcrec', mimeType: '', buffer: readFileSync(recording) },
+      { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no clip') },
+    ])
+    await page.getByText('1 file is no clip or too large').waitFor(patient)
+    await page.getByText('2 clips').first().waitFor(patient)
+    await expect.poll(() => page.locator('.taught-group .thumb').count(), patient).toBe(2)
   })
 
   it('no page threw an error or violated its security policy', () => {

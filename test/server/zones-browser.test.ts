@@ -204,7 +204,11 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await settings.getByRole('textbox', { name: 'Time', exact: true }).fill('30s')
     await settings.getByRole('button', { name: 'Add a pair' }).click()
     await settings.getByRole('combobox', { name: 'First label' }).fill('class 7')
-    await settings.getByRole('combobox', { name: 'Label that may follow' }).fill('class 3')
+    await settings.getByRole('combobox', { name: 'Next label' }).fill('class 3')
+    for (const name of ['First label', 'Next label']) {
+      const box = await settings.getByRole('combobox', { name }).boundingBox()
+      expect(box!.width, name).toBeGreaterThan(80)
+    }
     await settings.getByRole('combobox', { name: 'When the camera moves' }).selectOption('the region stays')
     await settings.getByRole('spinbutton', { name: 'Evidence inside the region' }).fill('0.6')
     await save.click()

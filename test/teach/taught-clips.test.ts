@@ -168,6 +168,8 @@ it('what is no clip of the network is refused with what it needs', async () => {
   const needs = 'the network clips looks at clips of 16 frames, and this is'
   await expect(shownAs(clip, short)).rejects.toThrow(`${needs} a clip of 5`)
   await expect(shownAs(clip, single)).rejects.toThrow(`${needs} one picture`)
+  const cut = Buffer.from('GCREC\u0001\r\nhalf a head', 'latin1')
+  await expect(shownAs(clip, cut)).rejects.toThrow('recording that was given: ')
   const teacher = await openTeacher({ model: clips, engine: { threads: 1 } })
   onTestFinished(() => teacher.close())
   await expect(teacher.lookAt(frames[0]!)).rejects.toThrow(`${needs} one picture`)

@@ -3,6 +3,8 @@ import { resolve } from 'node:path'
 import type { Clock } from '../../clock.js'
 import { GapcamError } from '../../errors.js'
 import { decodeFrames, isClip, keptClip } from '../../pixels/clip.js'
+import { framesInRecording } from '../../recording/clip.js'
+import { isRecording } from '../../recording/format.js'
 import { noClip } from '../../teach/looks.js'
 import type { HeadRecord } from '../../teach/record.js'
 import type { ZoneDefinition } from '../../zone/definition.js'
@@ -31,7 +33,10 @@ export function clipOf({ served }: Pick<HeadRecord, 'served'>, zone: AnyZone | u
 /** The bytes of a given file as they are taught: a clip of the right length for a network over clips. Rejects with PICTURE_INVALID. */
 export async function shownAs(clip: TaughtClip | null, bytes: Uint8Array): Promise<Uint8Array> {
   if (clip === null) return bytes
-  const frames = await decodeFrames(bytes, 'that was given', clip.frames)
+  const name = 'that was given'
+  const frames = isRecording(bytes)
+    ? await framesInRecording(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), name, clip.frames)
+    : await decodeFrames(bytes, name, clip.frames)
   if (frames.length < clip.frames) throw noClip(clip.path ?? '', clip, frames.length)
   return isClip(bytes) ? bytes : keptClip(frames)
 }

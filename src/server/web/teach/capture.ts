@@ -6,25 +6,28 @@ import { nounOf, teachText as text } from './text.js'
 export interface CaptureButtons {
   readonly element: HTMLElement
   update(status: TeachStatus): void
+  /** States that were named here and have no picture yet. */
+  readonly named: ReadonlySet<string>
 }
 
 interface CaptureEvents {
   /** Takes the present picture for a state; null: for none of them. */
   capture(state: string | null): Promise<void>
   tell(message: string): void
+  /** `named` has changed. */
+  onNamed(): void
 }
 
 const everyMs = 1000
 /** What the node calls a picture of none of the states. */
 const unknownLabel = 'unknown'
 
-export function createCapture({ capture, tell }: CaptureEvents): CaptureButtons {
+export function createCapture({ capture, tell, onNamed }: CaptureEvents): CaptureButtons {
   const buttons = el('div', { class: 'capture-buttons' })
   const input = el('input', { type: 'text', id: freshId(), maxlength: 64, autocomplete: 'off', placeholder: 'open' })
   const add = el('button', { type: 'submit' }, text.addState)
   const form = el('form', { class: 'new-state' }, el('label', { for: input.id }, text.newState), input, add)
   const element = el('div', { class: 'capture' }, buttons, form)
-  /** States that were named here and have no picture yet. */
   const named = new Set<string>()
   let shown = ''
   let last: TeachStatus | null = null
@@ -37,6 +40,7 @@ export function createCapture({ capture, tell }: CaptureEvents): CaptureButtons 
     named.add(state)
     input.value = ''
     if (last) draw(last)
+    onNamed()
     buttons.querySelector<HTMLElement>(`[data-state="${CSS.escape(state)}"]`)?.focus()
   })
 
@@ -58,7 +62,7 @@ export function createCapture({ capture, tell }: CaptureEvents): CaptureButtons 
       button.setAttribute('aria-label', text.capture(state ?? text.none, count, nounOf(status)))
     }
   }
-  return { element, update: draw }
+  return { element, update: draw, named }
 }
 
 function stateButton(state: string | null, capture: CaptureEvents['capture']): HTMLElement {

@@ -11,6 +11,8 @@ const text = teachText.pictures
 export interface TaughtPictures {
   readonly element: HTMLElement
   update(status: TeachStatus): void
+  /** States without a picture, which can be given files too. */
+  name(states: ReadonlySet<string>): void
   /** How far an upload is; empty: none is under way. */
   progress(sentence: string): void
 }
@@ -42,6 +44,7 @@ class PicturePanel implements TaughtPictures {
   /** The picture whose actions are shown. */
   #chosen: string | null = null
   #status: TeachStatus | null = null
+  #named: readonly string[] = []
   #shown = ''
 
   constructor(events: PictureEvents) {
@@ -52,10 +55,11 @@ class PicturePanel implements TaughtPictures {
 
   update(status: TeachStatus): void {
     this.#status = status
-    const [heading, note] = this.element.firstElementChild!.children
-    setText(heading!, text.title(nounOf(status)))
-    const hasStates = status.states.length > 0
-    setText(note!, hasStates ? text.drop(nounOf(status)) : text.none(nounOf(status)))
+    this.#draw()
+  }
+
+  name(states: ReadonlySet<string>): void {
+    this.#named = [...states]
     this.#draw()
   }
 
@@ -67,11 +71,14 @@ class PicturePanel implements TaughtPictures {
   #draw(): void {
     const status = this.#status
     if (!status) return
-    const states: (string | null)[] = [...status.states.map(({ state }) => state)]
+    const states: (string | null)[] = [...new Set([...status.states.map(({ state }) => state), ...this.#named])]
     if (status.pictures.some(({ state }) => state === null)) states.push(null)
-    const wanted = JSON.stringify([status.zone, status.pictures, states, this.#chosen, [...this.#opened]])
+    const wanted = JSON.stringify([status.zone, status.clip, status.pictures, states, this.#chosen, [...this.#opened]])
     if (wanted === this.#shown) return
     this.#shown = wanted
+    const [heading, note] = this.element.firstElementChild!.children
+    setText(heading!, text.title(nounOf(status)))
+    setText(note!, states.length > 0 ? text.drop(nounOf(status)) : text.none(nounOf(status)))
     const focused = (document.activeElement as HTMLElement | null)?.dataset['picture']
     this.#groups.replaceChildren(...states.map((state) => this.#group(state, status, states)))
     if (focused) this.#groups.querySelector<HTMLElement>(`[data-picture="${focused}"]`)?.focus({ preventScroll: true })
@@ -103,7 +110,7 @@ class PicturePanel implements TaughtPictures {
         'div',
         { class: 'taught-foot' },
         fileInput(state, this.#events, noun),
-        ...(state === null ? [] : this.#stateButtons(state, own.length, status)),
+        ...(state === null || own.length === 0 ? [] : this.#stateButtons(state, own.length, status)),
       ),
     )
     allowDrop(section, (files) => this.#events.onFiles(state, files))
@@ -184,7 +191,7 @@ function fileInput(state: string | null, { onFiles }: PictureEvents, noun: Noun)
   const input = el('input', {
     type: 'file',
     multiple: true,
-    accept: noun === 'clip' ? 'image/gif,image/webp,image/avif,.mjpeg,.mjpg' : 'image/*',
+    accept: noun === 'clip' ? 'image/gif,image/webp,image/avif,.mjpeg,.mjpg,.gcrec' : 'image/*',
     'aria-label': label,
     class: 'visually-hidden',
   })

@@ -34,6 +34,7 @@ export class TeachTab {
   readonly #capture = createCapture({
     capture: (state) => this.#take(state),
     tell: (message) => this.#events.tell(message),
+    onNamed: () => this.#pictures.name(this.#capture.named),
   })
   readonly #goodness = createGoodness({
     pathOf: (picture) => this.#thumbnailOf(picture),
@@ -182,6 +183,7 @@ export class TeachTab {
     this.#goodness.update(status)
     this.#drift.update(status)
     this.#pictures.update(status)
+    this.#pictures.name(this.#capture.named)
     this.#undo.disabled = !status.canUndo
     const isTaught = status.fittedMs !== null
     this.#savePictures.disabled = status.pictures.length === 0
@@ -235,7 +237,7 @@ export class TeachTab {
       done += part.length
     }
     this.#pictures.progress('')
-    if (skipped > 0) this.#events.tell(text.pictures.skipped(skipped))
+    if (skipped > 0) this.#events.tell(text.pictures.skipped(skipped, this.#noun))
   }
 }
 

@@ -60,7 +60,7 @@ export const teachText = {
     title: (noun: Noun) => (noun === 'clip' ? 'Clips' : 'Pictures'),
     drop: (noun: Noun) =>
       noun === 'clip'
-        ? 'Drop animated pictures (GIF, WebP) or Motion JPEG on a state, or choose files; each is one clip.'
+        ? 'Drop animated pictures (GIF, WebP), Motion JPEG or recordings (.gcrec) on a state, or choose files; each is one clip.'
         : 'Drop pictures or a folder on a state, or choose files.',
     none: (noun: Noun) => `There are no ${noun}s yet. Name a state first.`,
     files: (state: string) => `Add files to ${state}`,
@@ -92,7 +92,7 @@ export const teachText = {
       isLoss: true,
     }),
     reading: (done: number, all: number) => `${done} of ${all} files`,
-    skipped: (n: number) => `${n} ${n === 1 ? 'file is' : 'files are'} no picture or too large`,
+    skipped: (n: number, noun: Noun) => `${n} ${n === 1 ? 'file is' : 'files are'} no ${noun} or too large`,
   },
   exportPictures: (noun: Noun) => `Save the ${noun}s (ZIP)`,
   exportModel: 'Save the model (ONNX)',

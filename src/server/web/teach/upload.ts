@@ -33,9 +33,9 @@ export function isPicture({ type, size }: Pick<File, 'type' | 'size'>): boolean 
   return type.startsWith('image/') && type !== 'image/svg+xml' && size > 0 && size <= mostBytes
 }
 
-/** Whether a file can be a clip that the API takes: an animated picture, or Motion JPEG, whose type browsers do not know. */
+/** Whether a file can be a clip that the API takes: an animated picture, Motion JPEG or a recording, whose types browsers do not know. */
 export function isClip({ type, name, size }: Pick<File, 'type' | 'name' | 'size'>): boolean {
-  return (/^image\/(gif|webp|avif)$/.test(type) || /\.mjpe?g$/i.test(name)) && size > 0 && size <= mostBytes
+  return (/^image\/(gif|webp|avif)$/.test(type) || /\.(mjpe?g|gcrec)$/i.test(name)) && size > 0 && size <= mostBytes
 }
 
 /** Files in parts that fit into one request each. */

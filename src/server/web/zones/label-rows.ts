@@ -43,7 +43,7 @@ export function createTransitionsField(onChange: () => void): LabelField<Readonl
       add: text.zones.transitionsAdd,
       label: text.zones.transitionsFirst,
       value: text.zones.transitionsNext,
-      example: '',
+      example: text.zones.transitionsNext,
     },
     isOfLabels: true,
     rowsOf: (allowed) =>
@@ -67,10 +67,17 @@ function createLabelRows<T>({ words, isOfLabels, rowsOf, settingOf, onChange }: 
 
   function row([label, given]: Row): HTMLElement {
     const plain = { type: 'text', spellcheck: 'false', autocomplete: 'off' } as const
-    const name = el('input', { ...plain, list: offered.id, 'aria-label': words.label, maxlength: 255 })
+    const name = el('input', {
+      ...plain,
+      list: offered.id,
+      'aria-label': words.label,
+      placeholder: words.label,
+      maxlength: 255,
+    })
     const value = el('input', {
       ...plain,
-      ...(isOfLabels ? { list: offered.id, maxlength: 255 } : { placeholder: words.example, maxlength: 20 }),
+      ...(isOfLabels ? { list: offered.id, maxlength: 255 } : { maxlength: 20 }),
+      placeholder: words.example,
       'aria-label': words.value,
     })
     const remove = el('button', { type: 'button', class: 'quiet', 'aria-label': text.zones.dwellRemove(label) }, '×')

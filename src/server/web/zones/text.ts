@@ -96,7 +96,7 @@ export const zonesText = {
     model: 'A name or a path of a model on the device.',
     consecutive: 'How many frames must agree before a new label is told.',
     dwell: 'Such as open: 30s. Shorter times are not told.',
-    transitions: 'A label that is listed is followed by those beside it only; one with none beside it by no other.',
+    transitions: 'After a first label only those beside it may come. With none beside it, no other may.',
     evidence: 'The least share, from 0 to 1, that must lie in the region. For models with heat maps.',
   } as Readonly<Record<string, string>>,
   triggers: {
@@ -118,7 +118,7 @@ export const zonesText = {
   evidenceOfNone: 'not asked for',
   transitionsAdd: 'Add a pair',
   transitionsFirst: 'First label',
-  transitionsNext: 'Label that may follow',
+  transitionsNext: 'Next label',
   dwellAdd: 'Add a label',
   dwellLabel: 'Label',
   dwellTime: 'Time',
