@@ -100,12 +100,12 @@ export const errorTable = {
   MODEL_INVALID: {
     status: 4,
     retryable: false,
-    hint: 'Check that the file is an ONNX or TFLite model, and download it again if it is damaged.',
+    hint: 'Download the file again if it is damaged; else export the model again, as ONNX or TFLite.',
   },
   MODEL_UNSUPPORTED: {
     status: 4,
     retryable: false,
-    hint: 'gapcam model info names what is not supported. --engine auto falls back to onnxruntime.',
+    hint: 'gapcam model info FILE shows what the model takes, computes and gives. docs/models.md says which models gapcam runs.',
   },
   HEAD_INVALID: {
     status: 4,

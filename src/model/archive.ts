@@ -65,7 +65,10 @@ export function modelInside(bytes: Uint8Array): { readonly model: Uint8Array; re
   if (only === undefined || models.length > 1) {
     const found = models.length === 0 ? 'no .onnx or .tflite file' : models.join(', ')
     throw new GapcamError('MODEL_INVALID', `the zip archive has ${found}`, {
-      hint: 'Unpack it and name the model file.',
+      hint:
+        models.length === 0
+          ? 'Name a model file, or an archive with one; export the model as ONNX or TFLite where there is none.'
+          : 'Unpack it and name the model file.',
     })
   }
   const labels = [...files].find(([name]) => labelsName.test(name))

@@ -44,6 +44,11 @@ const formats: readonly Format[] = [
       (bytes[0] === 0x80 && text.includes('torch')),
   },
   {
+    what: 'a pickle of Python, such as a checkpoint of PyTorch or a model of scikit-learn',
+    instead: 'Export it as ONNX: torch.onnx.export for PyTorch, skl2onnx for scikit-learn.',
+    matches: (bytes) => bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5,
+  },
+  {
     what: 'a file of weights without their network (safetensors)',
     instead: 'Export the model with its code: optimum-cli export onnx --model FOLDER OUT, or torch.onnx.export.',
     matches: (bytes, text) => isAfterLength(bytes, 8) && /^.{8}\{\s*"/s.test(text) && text.includes('"data_offsets"'),
@@ -138,6 +143,16 @@ const formats: readonly Format[] = [
     what: 'a GGUF file of a language model',
     instead: 'gapcam runs image classifiers in ONNX or TFLite.',
     matches: beginsWith(0x47, 0x47, 0x55, 0x46),
+  },
+  {
+    what: 'a picture',
+    instead: 'Name the model after --model, and the pictures without a flag.',
+    matches: (bytes, text) => beginsWith(0xff, 0xd8, 0xff)(bytes) || /^(\x89PNG|GIF8|RIFF.{4}WEBP)/s.test(text),
+  },
+  {
+    what: 'text',
+    instead: 'Name the model file: .onnx, .tflite, or a zip archive with one of them.',
+    matches: (_, text) => /^(\xef\xbb\xbf)?[\t\n\r\x20-\x7e]+$/.test(text),
   },
 ]
 

@@ -68,7 +68,9 @@ function sizedInput(input: Value, { inputSize }: PrepareOptions): Value {
     })
   })
   if (elementCount(sizes) > mostElements)
-    throw new GapcamError('MODEL_UNSUPPORTED', `its input ${name} of shape [${sizes.join(', ')}] is too large`)
+    throw new GapcamError('MODEL_UNSUPPORTED', `its input ${name} of shape [${sizes.join(', ')}] is too large`, {
+      hint: 'Export the model for smaller pictures or a smaller batch.',
+    })
   return { ...input, shape: sizes }
 }
 

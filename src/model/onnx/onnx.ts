@@ -98,7 +98,9 @@ export function parseModel(
   if (graphBytes === null) throw new GapcamError('MODEL_INVALID', 'not an ONNX model: it has no graph')
   if (opset === null) throw new GapcamError('MODEL_INVALID', 'it imports no opset of ai.onnx')
   if (opset < opsets.least)
-    throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} and newer`)
+    throw new GapcamError('MODEL_UNSUPPORTED', `its opset is ${opset}; gapcam reads ${opsets.least} and newer`, {
+      hint: 'Export the model with a newer opset: opset_version=17, for example.',
+    })
   const graph = readGraph(graphBytes, { opset, external, functions })
   if (opset <= opsets.most) return { graph, producer, metadata }
   const obstacle = `its opset is ${opset}; the native engine reads ${opsets.least} to ${opsets.most}`

@@ -38,7 +38,12 @@ function checkPlace(reader: FieldReader, what: string): void {
 }
 
 function damaged(what: string): GapcamError {
-  return new GapcamError('MODEL_INVALID', `not an ONNX model: the ${what} is cut off or damaged`)
+  return new GapcamError(
+    'MODEL_INVALID',
+    what === 'model'
+      ? 'it is neither an ONNX nor a TFLite model, or it is cut off or damaged'
+      : `not an ONNX model: the ${what} is cut off or damaged`,
+  )
 }
 
 /** Reads a length-delimited field as a view of the message's bytes. */
