@@ -12,6 +12,7 @@ import { manifestMetadata, type Manifest } from './metadata/schema.js'
 import { readBytes } from './onnx/file.js'
 import { digest, loadOnnx, parseModel, type LoadedModel } from './onnx/onnx.js'
 import { serializeModel } from './onnx/serialize.js'
+import { isWide } from './tflite/builder.js'
 import { graphOfTflite } from './tflite/convert.js'
 import { metadataOf, type TfliteMetadata } from './tflite/metadata.js'
 import { isTflite, readTflite, type TfliteModel } from './tflite/model.js'
@@ -109,7 +110,7 @@ function scalingOf(
     values[2] ?? values[0] ?? 0,
   ]
   if (mean?.length && std?.length) return { manifest: { mean: triple(mean), std: triple(std) }, assumed: [] }
-  if (input?.type !== 'float32') return { manifest: {}, assumed: [] }
+  if (!input || (input.type !== 'float32' && !isWide(input))) return { manifest: {}, assumed: [] }
   return {
     manifest: { mean: triple([usualLevels]), std: triple([usualLevels]) },
     assumed: ['pixels from -1 to 1, as most TFLite models take them (the file has no metadata that says otherwise)'],

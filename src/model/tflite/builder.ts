@@ -1,7 +1,8 @@
 /**
  * Collects the nodes of an ONNX graph (opset 17) while the operators of a TFLite model are converted. It owns the names
  * and how a quantized tensor is written: QuantizeLinear behind the operator that computes it, DequantizeLinear before
- * those that use it. Operators see float32 values only, in TFLite's order (channels last).
+ * those that use it. Operators see float32 values only, in TFLite's order (channels last). Numbers of 16 bits and more with a
+ * scale are real numbers here, as they come in and go out too: float32 is as fine as their steps.
  */
 import { GapcamError } from '../../errors.js'
 import { elementCount } from '../../tensor.js'
@@ -115,6 +116,7 @@ export class GraphBuilder {
   #constantValue(tensor: TfliteTensor): string {
     const { type, shape, quantization } = tensor
     const plain: Constant = { type, shape, bytes: tensor.data! }
+    if (isWide(tensor)) return this.constant(realConstant(tensor, plain), this.#names[tensor.index]!)
     if (quantization && isQuantizedType(type))
       return this.#dequantize(this.constant(plain, this.#names[tensor.index]!), tensor)
     if (type === 'float16')
@@ -127,7 +129,8 @@ export class GraphBuilder {
     const tensor = this.tensor(index)
     if (!tensor.data) return this.node('Transpose', [this.value(index)], { perm: order })
     const { type, shape, quantization } = tensor
-    const constant = permute({ type, shape, bytes: tensor.data }, order)
+    const plain: Constant = { type, shape, bytes: tensor.data }
+    const constant = permute(isWide(tensor) ? realConstant(tensor, plain) : plain, order)
     const name = this.#fresh(tensor.name)
     if (quantization && isQuantizedType(type)) {
       const axis = order.indexOf(quantization.axis)
@@ -201,13 +204,29 @@ export class GraphBuilder {
     const { type, signature } = this.tensor(index)
     // A batch that is left open is one picture.
     const shape = signature.map((size, axis) => (size >= 0 ? size : axis === 0 ? 1 : null))
-    return { name: this.#names[index]!, type, shape }
+    return { name: this.#names[index]!, type: isWide(this.tensor(index)) ? 'float32' : type, shape }
   }
 }
 
 /** Types that carry quantized numbers; an int32 with a scale is a bias. */
 export function isQuantizedType(type: TfliteTensor['type']): boolean {
   return type === 'int8' || type === 'uint8' || type === 'int32'
+}
+
+/** Whether a tensor has quantized numbers that float32 holds without a loss that matters. */
+export function isWide({ type, quantization }: TfliteTensor): boolean {
+  return quantization !== null && (type === 'int16' || type === 'int64')
+}
+
+/** The real numbers of a constant with scales. */
+function realConstant({ quantization }: TfliteTensor, stored: Constant): Constant {
+  const { scale, zeroPoint, axis } = quantization!
+  const inner = scale.length > 1 ? elementCount(stored.shape.slice(axis + 1)) : 1
+  const values = numbersOf(stored).map((value, i) => {
+    const at = Math.floor(i / inner) % scale.length
+    return (value - zeroPoint[at]!) * scale[at]!
+  })
+  return floatConstant(stored.shape, Float32Array.from(values))
 }
 
 function axisOf({ scale, axis }: Quantization): Record<string, number> {

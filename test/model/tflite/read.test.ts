@@ -165,6 +165,37 @@ describe('graphOfTflite', () => {
     )
   })
 
+  it('takes numbers of 16 bits and more with a scale as real numbers', () => {
+    const [, , , map] = small.tensors
+    const graph = graphOfTflite(
+      readTflite(
+        tfliteModel({
+          tensors: [
+            { name: 'picture', type: 'int16', shape: [1, 4, 4, 2], scale: [2 ** -15] },
+            { name: 'weights', type: 'int8', shape: [2, 1, 1, 2], data: new Int8Array(4).fill(3), scale: [0.5, 0.25] },
+            { name: 'bias', type: 'int64', shape: [2], data: BigInt64Array.of(3n, -8n), scale: [0.5, 0.25] },
+            { ...map!, type: 'int16', shape: [1, 4, 4, 2], scale: [0.01] },
+          ],
+          operators: [
+            {
+              op: 'CONV_2D',
+              inputs: [0, 1, 2],
+              outputs: [3],
+              options: { 0: { byte: 0 }, 1: { int: 1 }, 2: { int: 1 }, 3: { byte: 0 } },
+            },
+          ],
+          inputs: [0],
+          outputs: [3],
+        }),
+      ),
+    )
+    expect([...graph.inputs, ...graph.outputs].map(({ type }) => type)).toEqual(['float32', 'float32'])
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['DequantizeLinear', 'Transpose', 'Conv', 'Transpose', 'Identity'])
+    const conv = graph.nodes.find(({ op }) => op === 'Conv')!
+    const { bytes } = graph.constants.get(conv.inputs[2]!)!
+    expect([...new Float32Array(bytes.slice().buffer)]).toEqual([1.5, -2])
+  })
+
   it('writes quantized tensors as QuantizeLinear and DequantizeLinear around each operator', () => {
     const graph = graphOfTflite(
       readTflite(

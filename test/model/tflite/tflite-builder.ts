@@ -163,7 +163,7 @@ export interface TensorSpec {
   readonly type?: TensorType | number
   readonly shape: readonly number[]
   readonly signature?: readonly number[]
-  readonly data?: Float32Array | Int32Array | Int8Array | Uint8Array
+  readonly data?: Float32Array | Int32Array | Int16Array | Int8Array | Uint8Array | BigInt64Array
   readonly scale?: readonly number[]
   readonly zeroPoint?: readonly number[]
   readonly axis?: number
