@@ -36,6 +36,8 @@ export interface NativeSession {
   readonly steps: readonly NativeStep[]
   run(): Promise<void>
   runSync(): void
+  /** Writes a frame into the only input and runs. Resolves with the milliseconds of the pass; rejects with FRAME_INVALID. */
+  look(pass: NativePixelPass, frame: FrameGeometry, pixels: Uint8Array | NativeFrame): Promise<number>
   /** Runs the plan `rounds` times and times each step. Resolves with the minimum of each step in nanoseconds. */
   profile(rounds: number): Promise<Float64Array>
   close(): Promise<void>

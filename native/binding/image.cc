@@ -1,4 +1,5 @@
-// The pixel path in JavaScript: new PixelPass(spec).run(frame, pixels, target) computes on its own thread.
+// The pixel path in JavaScript: new PixelPass(spec).run(frame, pixels, target) computes on its own thread. A session runs a
+// pass and its network in one job (session.cc).
 #include "../image/pixels.h"
 
 #include <memory>
@@ -10,6 +11,17 @@
 
 namespace gapcam {
 namespace {
+
+// Marks our passes, so that no other object is mistaken for one.
+constexpr napi_type_tag kPassTag = {0x67617063616d5061, 0x7373206f626a6563};
+
+napi_typedarray_type ArrayTypeOf(PlanType type) {
+  switch (type) {
+    case PlanType::kInt8: return napi_int8_array;
+    case PlanType::kUint8: return napi_uint8_array;
+    default: return napi_float32_array;
+  }
+}
 
 // Computes one frame.
 class PassJob final : public Job {
@@ -39,11 +51,11 @@ class Pass final : public Napi::ObjectWrap<Pass> {
       RefuseArguments(info.Env(), "Expected a pixel spec for PixelPass");
       return;
     }
-    elements_ = size_t{3} * spec.width * spec.height;
-    target_type_ = !spec.is_bytes ? napi_float32_array : spec.code.is_signed ? napi_int8_array : napi_uint8_array;
     pass_ = std::make_shared<PixelPass>(spec);
-    thread_ = std::make_unique<WorkerThread>(info.Env(), "gapcam pixels");
+    napi_type_tag_object(info.Env(), info.This(), &kPassTag);
   }
+
+  const std::shared_ptr<PixelPass>& pass() const { return pass_; }
 
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "PixelPass",
@@ -60,9 +72,12 @@ class Pass final : public Napi::ObjectWrap<Pass> {
       return RefuseArguments(env, "Expected a frame, its pixels and a target for PixelPass.run");
     }
     const Napi::TypedArray target = info[2].As<Napi::TypedArray>();
-    if (target.TypedArrayType() != target_type_ || target.ElementLength() < elements_) {
+    const PixelSpec& spec = pass_->spec();
+    if (target.TypedArrayType() != ArrayTypeOf(ElementTypeOf(spec)) || target.ElementLength() < ElementsOf(spec)) {
       return RefuseArguments(env, "Expected a target of the spec's type and size for PixelPass.run");
     }
+    if (is_closed_) return Throw(env, Status::Error("ENGINE_FAILED", "the pixel pass is closed"));
+    if (!thread_) thread_ = std::make_unique<WorkerThread>(env, "gapcam pixels");
     return thread_->Post(std::make_unique<PassJob>(pass_, std::move(frame), target));
   }
 
@@ -77,17 +92,24 @@ class Pass final : public Napi::ObjectWrap<Pass> {
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
-    thread_->Stop();
+    is_closed_ = true;
+    if (thread_) thread_->Stop();
     return info.Env().Undefined();
   }
 
-  size_t elements_ = 0;
-  napi_typedarray_type target_type_ = napi_float32_array;
   std::shared_ptr<PixelPass> pass_;
-  std::unique_ptr<WorkerThread> thread_;
+  bool is_closed_ = false;
+  std::unique_ptr<WorkerThread> thread_;  // none before the first run
 };
 
 }  // namespace
+
+std::shared_ptr<PixelPass> PassOf(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  bool is_pass = false;
+  napi_check_object_type_tag(value.Env(), value, &kPassTag, &is_pass);
+  return is_pass ? Pass::Unwrap(value.As<Napi::Object>())->pass() : nullptr;
+}
 
 void InitImage(Napi::Env env, Napi::Object exports) { exports.Set("PixelPass", Pass::Define(env)); }
 

@@ -107,6 +107,11 @@ bool ReadFrame(const Napi::Value& frame, const Napi::Value& pixels, GivenFrame* 
   return true;
 }
 
+PlanType ElementTypeOf(const PixelSpec& spec) {
+  if (!spec.is_bytes) return PlanType::kFloat32;
+  return spec.code.is_signed ? PlanType::kInt8 : PlanType::kUint8;
+}
+
 Status GivenFrame::Outcome(const Status& pass) const {
   return captured && captured->is_reclaimed() ? FrameReclaimed() : pass;
 }

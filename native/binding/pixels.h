@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "../image/pixels.h"
+#include "../plan/plan.h"
 #include "frame.h"
 
 namespace gapcam {
@@ -24,5 +25,12 @@ struct GivenFrame {
 
 // Reads ({format, width, height, stride}, pixels). Returns false for other values.
 bool ReadFrame(const Napi::Value& frame, const Napi::Value& pixels, GivenFrame* given);
+
+// The pass of a JavaScript PixelPass; null for another object.
+std::shared_ptr<PixelPass> PassOf(const Napi::Value& value);
+
+// What a pass of this spec writes: the type and the number of its elements.
+PlanType ElementTypeOf(const PixelSpec& spec);
+inline size_t ElementsOf(const PixelSpec& spec) { return size_t{3} * spec.width * spec.height; }
 
 }  // namespace gapcam

@@ -1,5 +1,6 @@
 // Sessions in JavaScript: openSession(plan, options) reads and packs the plan on a new thread, and run() computes
-// there. A session's tensors are typed arrays over its arena, which lives as long as any of them.
+// there; look(pass, frame, pixels) prepares the input from a frame first, in the same job. A session's tensors are typed
+// arrays over its arena, which lives as long as any of them.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -9,6 +10,7 @@
 #include "constants.h"
 #include "errors.h"
 #include "init.h"
+#include "pixels.h"
 #include "ports.h"
 #include "thread.h"
 
@@ -42,38 +44,47 @@ struct Running {
 class SessionJob : public Job {
  public:
   explicit SessionJob(std::shared_ptr<Running> running) : running_(std::move(running)) { ++running_->pending; }
-  Napi::Value Result(Napi::Env env) final {
-    --running_->pending;
-    return Settle(env);
-  }
+  ~SessionJob() override { --running_->pending; }
 
  protected:
-  virtual Napi::Value Settle(Napi::Env env) = 0;
   const std::shared_ptr<Running> running_;
 };
 
-// Runs once and returns the nanoseconds that it took.
-int64_t TimedRun(Executor& executor) {
-  const auto start = std::chrono::steady_clock::now();
-  executor.Run();
+// The nanoseconds since a moment.
+int64_t Since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Runs the network, of a look after the pixel pass.
 class RunJob final : public SessionJob {
  public:
   using SessionJob::SessionJob;
+  RunJob(std::shared_ptr<Running> running, std::shared_ptr<PixelPass> pass, GivenFrame frame)
+      : SessionJob(std::move(running)), pass_(std::move(pass)), frame_(std::move(frame)) {}
+
   Status Work() override {
-    nanoseconds_ = TimedRun(*running_->executor);
+    const auto start = std::chrono::steady_clock::now();
+    Executor& executor = *running_->executor;
+    if (pass_) {
+      const Plan& plan = executor.plan();
+      const Status status = frame_.Outcome(pass_->Run(frame_.source, executor.data(plan.inputs[0].tensor)));
+      if (!status.ok()) return status;
+      pass_nanoseconds_ = Since(start);
+    }
+    executor.Run();
+    nanoseconds_ = Since(start);
     return Status::Ok();
   }
 
- private:
-  Napi::Value Settle(Napi::Env env) override {
+  Napi::Value Result(Napi::Env env) override {
     running_->nanoseconds = nanoseconds_;
-    return env.Undefined();
+    return pass_ ? Napi::Number::New(env, static_cast<double>(pass_nanoseconds_) * 1e-6) : env.Undefined();
   }
 
-  int64_t nanoseconds_ = 0;
+ private:
+  const std::shared_ptr<PixelPass> pass_;  // null: the input is written already
+  const GivenFrame frame_;
+  int64_t pass_nanoseconds_ = 0, nanoseconds_ = 0;
 };
 
 class ProfileJob final : public SessionJob {
@@ -84,13 +95,13 @@ class ProfileJob final : public SessionJob {
     return Status::Ok();
   }
 
- private:
-  Napi::Value Settle(Napi::Env env) override {
+  Napi::Value Result(Napi::Env env) override {
     Napi::Float64Array array = Napi::Float64Array::New(env, nanoseconds_.size());
     std::copy(nanoseconds_.begin(), nanoseconds_.end(), array.Data());
     return array;
   }
 
+ private:
   uint32_t rounds_;
   std::vector<double> nanoseconds_;
 };
@@ -104,6 +115,7 @@ class Session final : public Napi::ObjectWrap<Session> {
                        {
                            InstanceMethod<&Session::Run>("run"),
                            InstanceMethod<&Session::RunSync>("runSync"),
+                           InstanceMethod<&Session::Look>("look"),
                            InstanceMethod<&Session::Close>("close"),
                            InstanceMethod<&Session::Profile>("profile"),
                        });
@@ -154,14 +166,24 @@ class Session final : public Napi::ObjectWrap<Session> {
 
   Napi::Value Refuse(Napi::Env env) { return Throw(env, Status::Error("ENGINE_FAILED", "the session is closed")); }
 
-  // A short run is computed here if no job is pending, because a handover to the thread would take longer.
   Napi::Value Run(const Napi::CallbackInfo& info) {
     if (!running_) return Refuse(info.Env());
-    if (++running_->runs == kManyRuns) running_->executor->CollapsePages();
-    if (running_->pending > 0 || running_->nanoseconds >= kShortNs)
-      return Post(info.Env(), std::make_unique<RunJob>(running_));
-    running_->nanoseconds = TimedRun(*running_->executor);
-    return Resolved(info.Env());
+    return Start(info.Env(), std::make_unique<RunJob>(running_));
+  }
+
+  // look(pass, frame, pixels), the last two as for PixelPass.run → promise of the pass's milliseconds
+  Napi::Value Look(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!running_) return Refuse(env);
+    const std::shared_ptr<PixelPass> pass = PassOf(info[0]);
+    GivenFrame frame;
+    if (!pass || !ReadFrame(info[1], info[2], &frame))
+      return RefuseArguments(env, "Expected a pixel pass, a frame and its pixels for look");
+    const Plan& plan = running_->executor->plan();
+    const PlanTensor* input = plan.inputs.size() == 1 ? &plan.tensors[plan.inputs[0].tensor] : nullptr;
+    if (!input || input->type != ElementTypeOf(pass->spec()) || input->elements != ElementsOf(pass->spec()))
+      return RefuseArguments(env, "Expected a pixel pass that writes the session's only input for look");
+    return Start(env, std::make_unique<RunJob>(running_, pass, std::move(frame)));
   }
 
   Napi::Value RunSync(const Napi::CallbackInfo& info) {
@@ -174,12 +196,8 @@ class Session final : public Napi::ObjectWrap<Session> {
   Napi::Value Close(const Napi::CallbackInfo& info) {
     if (thread_) thread_->Stop();
     running_.reset();
-    return Resolved(info.Env());
-  }
-
-  static Napi::Value Resolved(Napi::Env env) {
-    const Napi::Promise::Deferred deferred(env);
-    deferred.Resolve(env.Undefined());
+    const Napi::Promise::Deferred deferred(info.Env());
+    deferred.Resolve(info.Env().Undefined());
     return deferred.Promise();
   }
 
@@ -190,6 +208,21 @@ class Session final : public Napi::ObjectWrap<Session> {
       return RefuseArguments(info.Env(), "Expected 1 to 1000000 for rounds");
     }
     return Post(info.Env(), std::make_unique<ProfileJob>(running_, static_cast<uint32_t>(rounds)));
+  }
+
+  // A job that was short the last time is computed here if none is pending, because a handover to the thread would take
+  // longer.
+  Napi::Value Start(Napi::Env env, std::unique_ptr<RunJob> job) {
+    if (++running_->runs == kManyRuns) running_->executor->CollapsePages();
+    // The job counts as pending itself.
+    if (running_->pending > 1 || running_->nanoseconds >= kShortNs) return Post(env, std::move(job));
+    const Napi::Promise::Deferred deferred(env);
+    const Status status = job->Work();
+    if (status.ok())
+      deferred.Resolve(job->Result(env));
+    else
+      deferred.Reject(ToError(env, status).Value());
+    return deferred.Promise();
   }
 
   Napi::Value Post(Napi::Env env, std::unique_ptr<Job> job) {

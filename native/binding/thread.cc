@@ -49,9 +49,11 @@ struct WorkerThread::State {
   }
 
   void Loop() {
+    std::chrono::steady_clock::time_point ended;
+    bool is_busy = false;  // the last job came soon after the one before: so may the next one
     for (uint32_t taken = 0;; ++taken) {
       std::unique_ptr<Job> job;
-      if (taken > 0) Spin(taken);
+      if (is_busy) Spin(taken);
       {
         std::unique_lock<std::mutex> lock(mutex);
         wake.wait(lock, [this] { return stopping || !queue.empty(); });
@@ -59,7 +61,9 @@ struct WorkerThread::State {
         job = std::move(queue.front());
         queue.pop_front();
       }
+      is_busy = taken > 0 && job->posted_ - ended < spin_time;
       job->status_ = job->Work();
+      ended = std::chrono::steady_clock::now();
       Job* done = job.release();
       // Node refuses the call if the environment is gone. Then no promise waits for the job.
       if (napi_call_threadsafe_function(tsfn, done, napi_tsfn_nonblocking) != napi_ok) delete done;
@@ -93,6 +97,7 @@ WorkerThread::~WorkerThread() {
 }
 
 Napi::Promise WorkerThread::Post(std::unique_ptr<Job> job) {
+  job->posted_ = std::chrono::steady_clock::now();
   job->deferred_ = std::make_unique<Napi::Promise::Deferred>(state_->env);
   const Napi::Promise promise = job->deferred_->Promise();
   {

@@ -26,14 +26,15 @@ class Job {
  private:
   friend class WorkerThread;
   Status status_;
+  std::chrono::steady_clock::time_point posted_;
   std::unique_ptr<Napi::Promise::Deferred> deferred_;  // made and used on the JavaScript thread
 };
 
 // Belongs to the JavaScript thread: only that thread may call its members.
 class WorkerThread {
  public:
-  // `name` has at most 15 bytes. With a spin_time, the thread spins for that long after a job before it sleeps: waking
-  // a sleeping thread takes tens of microseconds.
+  // `name` has at most 15 bytes. With a spin_time, the thread spins for that long after a job before it sleeps, while jobs
+  // come that soon after one another: waking a sleeping thread takes tens of microseconds.
   WorkerThread(Napi::Env env, const char* name, std::chrono::microseconds spin_time = std::chrono::microseconds(0));
   ~WorkerThread();  // calls Stop()
   WorkerThread(const WorkerThread&) = delete;

@@ -56,6 +56,8 @@ class PixelPass {
  public:
   explicit PixelPass(const PixelSpec& spec);
 
+  const PixelSpec& spec() const { return spec_; }
+
   // Writes width·height·3 elements to `out`. FRAME_INVALID when the source holds fewer bytes than its sizes need.
   Status Run(const PixelSource& source, void* out);
 

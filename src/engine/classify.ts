@@ -3,6 +3,7 @@
  * `gapcam run`, `classify`, `eval`, `replay` and `doctor` all take it, so they cannot disagree about a picture. A frame
  * that cannot be used gives an outcome that says so; only a fault of the engine rejects.
  */
+import type { NativePixelPass } from '../addon.js'
 import type { Novelty } from '../decision/novelty.js'
 import type { Found } from '../decision/task.js'
 import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'
@@ -21,8 +22,13 @@ export interface ClassifyHooks {
   readonly onFrame?: (frame: Frame) => void
   /** The pixels were read, or could not be: the frame may be released. Called exactly once for each frame. */
   readonly onPixelsRead?: (frame: Frame) => void
-  /** The network's input is complete. It is the engine's memory: valid until this returns. */
+  /**
+   * The network's input is complete. It is the engine's memory: valid until this returns. It is not called for a frame that
+   * `wantsInput` refuses.
+   */
   readonly onInput?: (input: TensorData, frame: Frame) => void
+  /** Whether `onInput` wants the input of the next frame: an engine is faster where nobody looks at it. Default: it does. */
+  readonly wantsInput?: () => boolean
 }
 
 /**
@@ -66,7 +72,7 @@ export interface ClassifierView {
 }
 
 export interface ViewParts {
-  readonly engine: Pick<Engine, 'run' | 'describe'>
+  readonly engine: Pick<Engine, 'run' | 'look' | 'describe'>
   /** The picture that the preprocessor writes. */
   readonly input: EngineTensor
   /** Gives the outputs of the last run, one number per class. */
@@ -85,6 +91,8 @@ export interface ViewParts {
 
 const noHooks: ClassifyHooks = {}
 
+type StageTimes = Pick<Timings, 'preprocess' | 'infer'>
+
 /** Puts a view together; `Classifier.view` is the door to it. */
 export function createView({
   engine,
@@ -97,6 +105,9 @@ export function createView({
   found,
   clip = null,
 }: ViewParts): ClassifierView {
+  /** What the engine can look through by itself; null where the picture takes another way. */
+  const pass = (engine.look && !clip && preprocessor.native) ?? null
+
   /** Writes a frame to where the network or its clip wants it, and gives that place. */
   async function prepare(frame: Frame): Promise<TensorData> {
     if (!clip) {
@@ -110,20 +121,40 @@ export function createView({
     return pixels.data
   }
 
-  async function infer(frame: Frame, captureMs: number, preprocessMs: number): Promise<Classification> {
+  /** Pixels, then the network; null where the clip wants no run yet. */
+  async function inSteps(frame: Frame, hooks: ClassifyHooks): Promise<StageTimes | null> {
     const start = performance.now()
-    await engine.run()
-    clip?.ran()
-    const short = clip?.shortage() ?? null
-    if (short !== null) return { ok: false, reason: 'clip_short', detail: short }
-    const inferMs = performance.now() - start
-    const { engine: name, target } = engine.describe()
-    const timings = {
-      capture: captureMs,
-      preprocess: preprocessMs,
-      infer: inferMs,
-      total: captureMs + preprocessMs + inferMs,
+    let pixels: TensorData
+    try {
+      hooks.onFrame?.(frame)
+      pixels = await prepare(frame)
+    } finally {
+      hooks.onPixelsRead?.(frame)
     }
+    const preprocess = performance.now() - start
+    hooks.onInput?.(pixels, frame)
+    if (clip && !clip.wantsRun) return null
+    const infer = performance.now()
+    await engine.run().catch(failEngine)
+    clip?.ran()
+    return { preprocess, infer: performance.now() - infer }
+  }
+
+  /** Both in one job of the engine: nobody looks at the input in between. */
+  async function atOnce(frame: Frame, hooks: ClassifyHooks, native: NativePixelPass): Promise<StageTimes> {
+    const start = performance.now()
+    try {
+      hooks.onFrame?.(frame)
+      const preprocess = await engine.look!(native, frame)
+      return { preprocess, infer: performance.now() - start - preprocess }
+    } finally {
+      hooks.onPixelsRead?.(frame)
+    }
+  }
+
+  /** What the outputs of the run that ended last say. */
+  function answer(frame: Frame, timings: Timings): Classification {
+    const { engine: name, target } = engine.describe()
     const outcome = predict(read(), {
       engine: name,
       target,
@@ -142,26 +173,24 @@ export function createView({
     shown: (width, height) => preprocessor.shown(width, height),
     ...(clip ? ofClips(clip, spec) : {}),
     async classify(frame, hooks = noHooks) {
-      const start = performance.now()
-      let pixels: TensorData
-      const captureMs = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
+      const capture = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
+      const isSeen = hooks.onInput !== undefined && (hooks.wantsInput?.() ?? true)
+      let times: StageTimes | null
       try {
-        hooks.onFrame?.(frame)
-        pixels = await prepare(frame)
+        times = await (pass && !isSeen ? atOnce(frame, hooks, pass) : inSteps(frame, hooks))
       } catch (error) {
-        if (!(error instanceof GapcamError) || error.code !== 'FRAME_INVALID') throw error
-        return { ok: false, reason: 'frame_invalid', error }
-      } finally {
-        hooks.onPixelsRead?.(frame)
+        if (error instanceof GapcamError && error.code === 'FRAME_INVALID')
+          return { ok: false, reason: 'frame_invalid', error }
+        throw error
       }
-      const preprocessMs = performance.now() - start
-      hooks.onInput?.(pixels, frame)
-      if (clip && !clip.wantsRun)
-        return { ok: false, reason: 'clip_short', detail: clip.shortage() ?? 'its clip is not whole' }
+      const short = clip?.shortage() ?? null
+      if (times === null || short !== null)
+        return { ok: false, reason: 'clip_short', detail: short ?? 'its clip is not whole' }
+      const { preprocess, infer } = times
       try {
-        return await infer(frame, captureMs, preprocessMs)
+        return answer(frame, { capture, preprocess, infer, total: capture + preprocess + infer })
       } catch (error) {
-        throw asEngineFault(error)
+        return failEngine(error)
       }
     },
     close: () => preprocessor.close(),
@@ -177,7 +206,7 @@ function ofClips(clip: Clip, spec: PreprocessSpec): Required<Pick<ClassifierView
 }
 
 /** An engine that rejects, and outputs that do not fit the labels, are faults of the model and never of a camera. */
-function asEngineFault(error: unknown): GapcamError {
-  if (error instanceof GapcamError) return error
-  return new GapcamError('ENGINE_FAILED', `the model could not be run: ${messageOf(error)}`, { cause: error })
+function failEngine(error: unknown): never {
+  if (error instanceof GapcamError) throw error
+  throw new GapcamError('ENGINE_FAILED', `the model could not be run: ${messageOf(error)}`, { cause: error })
 }

@@ -3,6 +3,8 @@
  * Its tensors are its own memory, the same from open to close: the caller writes `inputs`, calls `run`, and reads
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
+import type { NativePixelPass } from '../addon.js'
+import type { Frame } from '../frame.js'
 import type { Precision } from '../model/precision.js'
 import type { EngineName } from '../decision/prediction.js'
 import type { PixelCode, Preprocessor, PreprocessSpec } from '../pixels/spec.js'
@@ -83,6 +85,11 @@ export interface Engine {
   readonly inputs: readonly EngineTensor[]
   readonly outputs: readonly EngineTensor[]
   run(): Promise<void>
+  /**
+   * Writes a frame into `inputs[0]`, the only input, and runs, without a return to JavaScript in between. Resolves with the
+   * milliseconds of the pass. Rejects with FRAME_INVALID, and then has not run. Present only where that is faster.
+   */
+  look?(pass: NativePixelPass, frame: Frame): Promise<number>
   /**
    * A pixel pass that writes `inputs[0]`, the only input; present only if it is faster than the CPU's pass. Close it
    * before the engine.

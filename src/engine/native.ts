@@ -4,8 +4,9 @@
  */
 import type { Partition } from '../model/partition.js'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
+import type { Addon, NativePixelPass, NativeSession, NativeStep, NativeTensor } from '../addon.js'
 import { GapcamError, messageOf } from '../errors.js'
+import type { Frame } from '../frame.js'
 import { quantizedSteps } from '../model/quantized-steps.js'
 import type { Engine, EngineDescription, EngineTensor, Rejection } from './engine.js'
 
@@ -78,11 +79,22 @@ export class NativeEngine implements Engine {
     this.outputs = session.outputs.map(toEngineTensor)
   }
 
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    return this.#settled(() => this.#session.run())
+  }
+
+  look(pass: NativePixelPass, frame: Frame): Promise<number> {
+    return this.#settled(() => this.#session.look(pass, frame, frame.pixels))
+  }
+
+  async #settled<T>(start: () => Promise<T>): Promise<T> {
     try {
-      await this.#session.run()
+      const result = await start()
       if (++this.#runs % runsATurn === 0) await turn()
+      return result
     } catch (error) {
+      if ((error as { code?: unknown }).code === 'FRAME_INVALID')
+        throw new GapcamError('FRAME_INVALID', messageOf(error), { cause: error })
       throw new GapcamError('ENGINE_FAILED', `native engine: ${messageOf(error)}`, { cause: error })
     }
   }

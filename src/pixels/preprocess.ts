@@ -48,15 +48,15 @@ export function nativeSpec(spec: PreprocessSpec): Record<string, unknown> {
 
 class NativePreprocessor implements Preprocessor {
   readonly path = 'native'
-  readonly #pass: NativePixelPass
+  readonly native: NativePixelPass
 
   constructor(pass: NativePixelPass) {
-    this.#pass = pass
+    this.native = pass
   }
 
   async run(frame: Frame, target: PixelData): Promise<void> {
     try {
-      await this.#pass.run(frame, frame.pixels, target)
+      await this.native.run(frame, frame.pixels, target)
     } catch (error) {
       if (error instanceof TypeError) throw error
       throw new GapcamError('FRAME_INVALID', messageOf(error), { cause: error })
@@ -64,11 +64,11 @@ class NativePreprocessor implements Preprocessor {
   }
 
   shown(width: number, height: number): Region {
-    const [x = 0, y = 0, w = 1, h = 1] = this.#pass.shown(width, height)
+    const [x = 0, y = 0, w = 1, h = 1] = this.native.shown(width, height)
     return { x, y, width: w, height: h }
   }
 
   close(): void {
-    this.#pass.close()
+    this.native.close()
   }
 }

@@ -2,6 +2,7 @@
  * What the pixel path is asked for: the network's input size and layout, and how a frame becomes it. `preprocess.ts`
  * (native) and `plain.ts` (reference) both implement `Preprocessor`; the GPU's pass in `engine/` does too.
  */
+import type { NativePixelPass } from '../addon.js'
 import type { Frame } from '../frame.js'
 import type { Code, PixelData } from '../tensor.js'
 
@@ -65,6 +66,8 @@ export interface PreprocessSpec {
 export interface Preprocessor {
   /** 'native', 'cuda', or the reason why neither serves. */
   readonly path: string
+  /** The addon's pass, which an engine may run together with its network; absent where there is none. */
+  readonly native?: NativePixelPass | undefined
   /** Writes width × height × 3 elements. Rejects with FRAME_INVALID. One run at a time; the frame is not released. */
   run(frame: Frame, target: PixelData): Promise<void>
   /** The part of a frame of this size (pixels) that the output shows, before rotation and flips. */

@@ -92,9 +92,14 @@ export class Sight {
     return this.#watch?.isFrozen ?? this.#ofCamera()?.isFrozen ?? false
   }
 
+  /** Whether `look` would check anything now. */
+  isDue(nowMs: number): boolean {
+    return this.#watch !== null && nowMs >= this.#nextCheckMs
+  }
+
   /** Checks the lens by the frame's pixels as the network gets them, at most every `lens.everyMs`. */
   look(frame: Pick<Frame, 'width' | 'height' | 'file'>, nowMs: number, pixels: PixelData): void {
-    if (!this.#watch || nowMs < this.#nextCheckMs) return
+    if (!this.#watch || !this.isDue(nowMs)) return
     this.#nextCheckMs = nowMs + this.#everyMs
     const { measure, isDetailed } = this.#meterOf(frame)
     const statistics = measure(pixels)

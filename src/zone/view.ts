@@ -124,6 +124,7 @@ export class ZoneView {
         if (this.#drawing) void this.#drawing.finally(() => frame.release())
         else frame.release()
       },
+      wantsInput: () => recorder !== undefined || this.sight.isDue(clock.now()),
       onInput: (input, frame) => {
         recorder?.input(input)
         this.sight.look(frame, clock.now(), input as PixelData)
