@@ -1,8 +1,8 @@
 // What zones cost beside decoding and inference, and what decoding for them saves:
 //   node scripts/bench/zones.mjs [--part zones|jpeg|rtsp|anchor] [--frames 300] [--seconds 20] [--shared ../shared] [--json]
 // zones: eight zones of three models on 1080p JPEGs; decodes a frame; the processor time of a zone beside decoding and inference,
-//   of all threads, least and median of the frames; and the bytes that JavaScript allocates for a frame with one zone and with
-//   eight (with --expose-gc).
+//   of all threads, least and median of the frames, against the same inferences by themselves after another decode, in turns;
+//   and the bytes that JavaScript allocates for a frame with one zone and with eight (with --expose-gc).
 // jpeg: 1080p JPEG to the input of a 224 zone, all of it against what the zone needs, in turns; and the labels of both.
 // rtsp: processor time of gapcam and its ffmpeg on a real 1080p RTSP stream at 10 frames a second, without inferences, with
 //   `decode: full` and `decode: fit` in turns.
@@ -82,15 +82,13 @@ async function measureCount(count, models, bytes) {
   const { zones, close } = await openZones(count, models)
   const needs = zones.map((zone) => zone.view.current.spec)
   const sizes = new Set()
-  const spent = { decodes: 0, decodeMs: 0, inferMs: 0 }
-  // One inference at a time, while nothing else runs: what the process spends meanwhile is its time.
-  for (const { engine } of new Set(zones.map(({ classifier }) => classifier))) {
-    const infer = engine.run.bind(engine)
-    engine.run = async () => {
-      const start = cpuMs()
-      await infer()
-      spent.inferMs += cpuMs() - start
-    }
+  const spent = { decodes: 0, decodeMs: 0 }
+  // A zone's pixels and inference are one job of the engine, so a frame's inferences are timed by themselves, in turns with it.
+  const infer = async () => {
+    await decode()
+    const start = cpuMs()
+    for (const { classifier } of zones) await classifier.engine.run()
+    return cpuMs() - start
   }
   const decode = async () => {
     const start = cpuMs()
@@ -113,20 +111,22 @@ async function measureCount(count, models, bytes) {
   const bytesPerFrame = Math.round((process.memoryUsage().heapUsed - heap) / 20)
   const frames = []
   for (let i = 0; i < Number(values.frames); i++) {
-    Object.assign(spent, { decodes: 0, decodeMs: 0, inferMs: 0 })
+    Object.assign(spent, { decodes: 0, decodeMs: 0 })
     const start = cpuMs()
     await show()
-    frames.push({ ...spent, besideMs: cpuMs() - start - spent.decodeMs - spent.inferMs })
+    const shown = { ...spent, zonesMs: cpuMs() - start - spent.decodeMs }
+    frames.push({ ...shown, inferMs: await infer() })
   }
   await close()
   const of = (pick, part, by = 1) => pick(frames.map((frame) => frame[part])) / by
   const least = (numbers) => Math.min(...numbers)
+  const beside = (pick) => of(pick, 'zonesMs', count) - of(pick, 'inferMs', count)
   return {
     decodesPerFrame: Math.max(...frames.map(({ decodes }) => decodes)),
     decodedAt: [...sizes],
     decodeMs: of(median, 'decodeMs'),
     inferMsPerZone: of(median, 'inferMs', count),
-    besideMsPerZone: { least: of(least, 'besideMs', count), median: of(median, 'besideMs', count) },
+    besideMsPerZone: { least: beside(least), median: beside(median) },
     bytesPerFrame,
   }
 }

@@ -87,7 +87,8 @@ export interface Engine {
   run(): Promise<void>
   /**
    * Writes a frame into `inputs[0]`, the only input, and runs, without a return to JavaScript in between. Resolves with the
-   * milliseconds of the pass. Rejects with FRAME_INVALID, and then has not run. Present only where that is faster.
+   * milliseconds of the pass. Rejects with FRAME_INVALID, and then has not run, or with ENGINE_FAILED. Absent where the engine
+   * needs two steps.
    */
   look?(pass: NativePixelPass, frame: Frame): Promise<number>
   /**

@@ -1,6 +1,6 @@
 /** One frame to a prediction: which outcome each kind of fault has, and what the hooks see in between. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { openClassifier, type Classifier } from '../../src/classifier.js'
 import { createView, type ClassifyHooks } from '../../src/engine/classify.js'
 import type { Engine } from '../../src/engine/engine.js'
@@ -56,14 +56,56 @@ it('the hooks are called in order: the frame, its pixels read, the input', async
   view.close()
 })
 
-it('a frame with too few pixels is an outcome, its pixels count as read, and the engine does not run', async () => {
-  const { hooks, calls } = listening()
-  const view = classifier.view()
-  const frame = { ...frameOf({ data: new Uint8Array(30 * 20 * 3), width: 30, height: 20 }), pixels: new Uint8Array(9) }
-  const outcome = await view.classify(frame, hooks)
-  expect(outcome).toMatchObject({ ok: false, reason: 'frame_invalid', error: { code: 'FRAME_INVALID' } })
-  expect(calls).toEqual(['frame 1', 'read 1'])
-  view.close()
+it('a frame whose input nobody wants is prepared and classified in one job, with the same outputs', async () => {
+  const look = vi.spyOn(classifier.engine, 'look')
+  const picture = await decodeFile(bird)
+  let isWanted = true
+  for (const roi of [undefined, { x: 0.3, y: 0.1, width: 0.4, height: 0.7 }]) {
+    const view = classifier.view(roi && { roi, resize: 'contain' })
+    const { hooks, calls } = listening()
+    const logitsOf = async (): Promise<Float32Array> => {
+      const outcome = await view.classify(frameOf(picture), { ...hooks, wantsInput: () => isWanted })
+      if (!outcome.ok) throw new Error(outcome.reason)
+      return outcome.prediction.logits.slice()
+    }
+    isWanted = true
+    const inSteps = await logitsOf()
+    expect(look).not.toHaveBeenCalled()
+    isWanted = false
+    expect(await logitsOf()).toEqual(inSteps)
+    expect(look).toHaveBeenCalledOnce()
+    look.mockClear()
+    expect(calls).toEqual(['frame 1', 'read 1', `input ${classifier.input.data.length}`, 'frame 1', 'read 1'])
+    view.close()
+  }
+  look.mockRestore()
+})
+
+it.each([true, false])(
+  'a frame with too few pixels is an outcome, its pixels count as read, and the engine does not run (input wanted: %s)',
+  async (isWanted) => {
+    const { hooks, calls } = listening()
+    const view = classifier.view()
+    const pixels = new Uint8Array(9)
+    const frame = { ...frameOf({ data: new Uint8Array(30 * 20 * 3), width: 30, height: 20 }), pixels }
+    const before = Array.from(classifier.output.data, Number)
+    const outcome = await view.classify(frame, { ...hooks, wantsInput: () => isWanted })
+    expect(outcome).toMatchObject({ ok: false, reason: 'frame_invalid', error: { code: 'FRAME_INVALID' } })
+    expect(calls).toEqual(['frame 1', 'read 1'])
+    expect(Array.from(classifier.output.data, Number)).toEqual(before)
+    expect((await view.classify(frameOf(await decodeFile(bird)))).ok).toBe(true)
+    view.close()
+  },
+)
+
+it('an engine refuses a pass that does not write its input', async () => {
+  const spec = { ...classifier.preprocessing(), width: 32 }
+  const preprocessor = createPreprocessor(spec)
+  const native = preprocessor.native!
+  const frame = frameOf(await decodeFile(bird))
+  await expect(classifier.engine.look!(native, frame)).rejects.toThrow(/a pixel pass that writes/)
+  await expect(classifier.engine.look!({} as typeof native, frame)).rejects.toThrow(/a pixel pass, a frame/)
+  preprocessor.close()
 })
 
 it.each<[string, Pick<Engine, 'run'>, number]>([
