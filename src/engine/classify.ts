@@ -93,20 +93,21 @@ const noHooks: ClassifyHooks = {}
 
 type StageTimes = Pick<Timings, 'preprocess' | 'infer'>
 
-/** Puts a view together; `Classifier.view` is the door to it. */
-export function createView({
+/**
+ * The way of a frame through the network, up to its outputs. Resolves with the times of the stages, or with null where the clip
+ * wants no run yet.
+ */
+function createStages({
   engine,
   input,
-  read,
-  spec,
   preprocessor,
-  predict,
-  novelty,
-  found,
-  clip = null,
-}: ViewParts): ClassifierView {
+  clip,
+}: Pick<ViewParts, 'engine' | 'input' | 'preprocessor' | 'clip'>): (
+  frame: Frame,
+  hooks: ClassifyHooks,
+) => Promise<StageTimes | null> {
   /** What the engine can look through by itself; null where the picture takes another way. */
-  const pass = (engine.look && !clip && preprocessor.native) ?? null
+  const pass = engine.look && !clip ? (preprocessor.native ?? null) : null
 
   /** Writes a frame to where the network or its clip wants it, and gives that place. */
   async function prepare(frame: Frame): Promise<TensorData> {
@@ -152,6 +153,17 @@ export function createView({
     }
   }
 
+  return (frame, hooks) => {
+    const isSeen = hooks.onInput !== undefined && (hooks.wantsInput?.() ?? true)
+    return pass && !isSeen ? atOnce(frame, hooks, pass) : inSteps(frame, hooks)
+  }
+}
+
+/** Puts a view together; `Classifier.view` is the door to it. */
+export function createView(parts: ViewParts): ClassifierView {
+  const { engine, read, spec, preprocessor, predict, novelty, found, clip = null } = parts
+  const stagesOf = createStages(parts)
+
   /** What the outputs of the run that ended last say. */
   function answer(frame: Frame, timings: Timings): Classification {
     const { engine: name, target } = engine.describe()
@@ -174,10 +186,9 @@ export function createView({
     ...(clip ? ofClips(clip, spec) : {}),
     async classify(frame, hooks = noHooks) {
       const capture = Math.max(0, Number(process.hrtime.bigint() - frame.capturedNs) / 1e6)
-      const isSeen = hooks.onInput !== undefined && (hooks.wantsInput?.() ?? true)
       let times: StageTimes | null
       try {
-        times = await (pass && !isSeen ? atOnce(frame, hooks, pass) : inSteps(frame, hooks))
+        times = await stagesOf(frame, hooks)
       } catch (error) {
         if (error instanceof GapcamError && error.code === 'FRAME_INVALID')
           return { ok: false, reason: 'frame_invalid', error }
