@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import type { Arithmetic } from './arithmetic.js'
 import { messageOf } from './errors.js'
 import type { NativeCapture, VideoControl, VideoDevice } from './addon-capture.js'
-import type { Frame, NativeFrame } from './frame.js'
+import type { FrameGeometry, NativePixelPass } from './addon-pixels.js'
+import type { NativeFrame } from './frame.js'
 import type { Layout, PixelData, TensorData, TensorType } from './tensor.js'
 import { version } from './version.js'
 
@@ -112,21 +113,11 @@ export interface NativeTarget {
   readonly reason: string
 }
 
-/** native/binding/image.cc */
-export interface NativePixelPass {
-  run(frame: FrameGeometry, pixels: Uint8Array | NativeFrame, target: PixelData): Promise<void>
-  /** x, y, width, height as shares of a frame of this size. */
-  shown(width: number, height: number): number[]
-  close(): void
-}
-
 /** native/binding/jpeg.cc */
 export interface NativeJpegShrinker {
   /** RGB levels of the size, which is 1/shrink of the picture's, rounded up; null where another decoder has to serve. */
   decode(bytes: Uint8Array, shrink: number, width: number, height: number): Promise<Uint8Array | null>
 }
-
-type FrameGeometry = Pick<Frame, 'format' | 'width' | 'height' | 'stride'>
 
 /** native/binding/anchor.cc: compares pictures of one size with a reference. */
 export interface NativeViewAnchor {

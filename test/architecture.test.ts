@@ -84,6 +84,7 @@ const rooms: readonly (readonly [room: string, imports: readonly string[]])[] = 
 const grounds = [
   'addon',
   'addon-capture',
+  'addon-pixels',
   'arithmetic',
   'address',
   'board',

@@ -3,7 +3,7 @@
  * `gapcam run`, `classify`, `eval`, `replay` and `doctor` all take it, so they cannot disagree about a picture. A frame
  * that cannot be used gives an outcome that says so; only a fault of the engine rejects.
  */
-import type { NativePixelPass } from '../addon.js'
+import type { NativePixelPass } from '../addon-pixels.js'
 import type { Novelty } from '../decision/novelty.js'
 import type { Found } from '../decision/task.js'
 import type { Outcome, PredictionFault, Predictor, RawOutputs, Timings } from '../decision/prediction.js'

@@ -3,7 +3,7 @@
  * Its tensors are its own memory, the same from open to close: the caller writes `inputs`, calls `run`, and reads
  * `outputs` before the next `run`. One run at a time; `run` never blocks the event loop.
  */
-import type { NativePixelPass } from '../addon.js'
+import type { NativePixelPass } from '../addon-pixels.js'
 import type { Frame } from '../frame.js'
 import type { Precision } from '../model/precision.js'
 import type { EngineName } from '../decision/prediction.js'

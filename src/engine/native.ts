@@ -4,7 +4,8 @@
  */
 import type { Partition } from '../model/partition.js'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Addon, NativePixelPass, NativeSession, NativeStep, NativeTensor } from '../addon.js'
+import type { Addon, NativeSession, NativeStep, NativeTensor } from '../addon.js'
+import type { NativePixelPass } from '../addon-pixels.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import { quantizedSteps } from '../model/quantized-steps.js'

@@ -2,7 +2,8 @@
  * Turns a frame into the network's input in one pass: crop, rotate, flip, resize, colour order, normalisation. The
  * addon's pixel pass runs on a thread pool; without the addon the plain TypeScript pass does the same, slowly.
  */
-import { loadAddon, type NativePixelPass } from '../addon.js'
+import { loadAddon } from '../addon.js'
+import type { NativePixelPass } from '../addon-pixels.js'
 import { GapcamError, messageOf } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { PixelData } from '../tensor.js'

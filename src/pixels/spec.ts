@@ -2,7 +2,7 @@
  * What the pixel path is asked for: the network's input size and layout, and how a frame becomes it. `preprocess.ts`
  * (native) and `plain.ts` (reference) both implement `Preprocessor`; the GPU's pass in `engine/` does too.
  */
-import type { NativePixelPass } from '../addon.js'
+import type { NativePixelPass } from '../addon-pixels.js'
 import type { Frame } from '../frame.js'
 import type { Code, PixelData } from '../tensor.js'
 
