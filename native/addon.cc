@@ -7,6 +7,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* data = new gapcam::AddonData();
   env.SetInstanceData(data);
   gapcam::InitSession(env, exports, data);
+  gapcam::InitTargets(env, exports);
   gapcam::InitCuda(env, exports, data);
   gapcam::InitFile(env, exports);
   gapcam::InitFingerprint(env, exports);

@@ -19,6 +19,7 @@ struct AddonData {
 
 // Each adds its functions and classes to `exports`, once per environment.
 void InitSession(Napi::Env env, Napi::Object exports, AddonData* data);
+void InitTargets(Napi::Env env, Napi::Object exports);
 void InitCuda(Napi::Env env, Napi::Object exports, AddonData* data);
 void InitFile(Napi::Env env, Napi::Object exports);
 void InitFingerprint(Napi::Env env, Napi::Object exports);
