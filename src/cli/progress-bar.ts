@@ -23,7 +23,7 @@ export function startProgressBar(what: string, total: number): ProgressBar {
   // or change the line wrapping.
   const bar = new cliProgress.SingleBar(
     {
-      format: `${what} {bar} {percentage}% | {eta} s left`,
+      format: `${what} {bar} {percentage}% | {left} s left`,
       stream: process.stderr,
       clearOnComplete: true,
       linewrap: true,
@@ -35,9 +35,11 @@ export function startProgressBar(what: string, total: number): ProgressBar {
   return {
     update(done) {
       if (!isShown && performance.now() - started < delayMs) return
-      if (!isShown) bar.start(total, done)
+      // The library measures from the start of the bar, where nothing is done yet and it would say INF.
+      const left = done > 0 ? Math.round(((performance.now() - started) * (total - done)) / done / 1000) : '?'
+      if (!isShown) bar.start(total, done, { left })
       isShown = true
-      bar.update(done)
+      bar.update(done, { left })
     },
     stop() {
       if (isShown) bar.stop()

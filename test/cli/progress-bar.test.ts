@@ -20,6 +20,7 @@ function benchOnTerminal(seconds: number): Running {
 it('a command that takes more than two seconds shows a bar, then its table', async () => {
   const run = benchOnTerminal(3)
   expect(await run.ended, run.stdout()).toBe(0)
+  expect(run.stdout()).not.toContain('INF')
   expect(run.stdout()).toMatch(/bench .* [6-9]\d% \| \d s left/)
   expect(run.stdout()).toMatch(/model +engine +target[\s\S]*convnet-gap\.onnx +native/)
 })
