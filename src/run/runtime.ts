@@ -141,7 +141,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const restart = options.canRestart ? () => ending.restart('restart', 'as a command asked for') : undefined
   const nodeCameras = openCameras(parts, zones)
   const camera = (id: string): NodeCamera | undefined => nodeCameras.find(({ config: { id: other } }) => other === id)
-  const pictures = new Pictures({ config, zone: (key) => zones.find(key), camera, publisher })
+  const pictures = new Pictures({ config, zones, camera, publisher })
   const galleries = new Galleries({ config, stateFolder, zones, settings })
   teaching = new Teaching({ config, settings, zones, camera, taught, publisher, review: reviewing.review, clock, log })
   const control = { ...options, zones, settings, views, restart, info, pictures, teaching }

@@ -15,7 +15,7 @@ import type { Publisher } from '../../publish/publisher.js'
 import { createTopics, type Topics } from '../../publish/topics.js'
 import type { CropPicture } from '../../zone/crops.js'
 import type { CaptureOptions, Picture } from '../../zone/picture.js'
-import type { AnyZone } from '../../zone/missing.js'
+import type { Zones } from '../zones/zones.js'
 import { labelColour } from '../../pixels/label-colours.js'
 import { boundsOf, withinPicture } from '../../pixels/shape.js'
 import type { Region } from '../../pixels/spec.js'
@@ -25,8 +25,7 @@ type PictureTopic = 'image' | 'heat' | 'mask' | 'crop'
 
 export interface PicturesOptions {
   readonly config: Pick<Config, 'node' | 'mqtt'>
-  /** The zone with a key. */
-  readonly zone: (key: string) => AnyZone | undefined
+  readonly zones: Pick<Zones, 'find' | 'whenApplied'>
   /** The camera with an id. */
   readonly camera: (id: string) => Pick<NodeCamera, 'capture'> | undefined
   readonly publisher: Pick<Publisher, 'keep' | 'sendNow'>
@@ -63,14 +62,14 @@ export class Pictures {
 
   /** Whether a zone's model has heat maps. */
   hasHeat(zone: string): boolean {
-    const classifier = this.#options.zone(zone)?.classifier
+    const classifier = this.#options.zones.find(zone)?.classifier
     return classifier != null && 'heat' in classifier.heat
   }
 
   /** Publishes the next frame of a camera, or a zone's part of it. Rejects with CAMERA_* when there is none, and with BROKER_UNREACHABLE. */
   async snapshot(zone: string, signal: AbortSignal): Promise<Fields> {
     const whole = await this.#capture(zone, { maxSide: snapshotSide, signal })
-    const shape = this.#options.zone(zone)?.view?.shape
+    const shape = this.#options.zones.find(zone)?.view?.shape
     const picture = shape ? { ...whole, ...croppedTo(whole, withinPicture(boundsOf(shape))) } : whole
     const { encodeJpeg } = await import('../../pixels/jpeg.js')
     return { ...this.#publish('image', zone, await encodeJpeg(picture)), ...pictureFields(zone, picture) }
@@ -81,7 +80,7 @@ export class Pictures {
    * with NO_HEAT_MAP.
    */
   async heat(zone: string, label: string | undefined, signal: AbortSignal): Promise<Fields> {
-    const labels = this.#options.zone(zone)?.classifier?.labels ?? []
+    const labels = this.#options.zones.find(zone)?.classifier?.labels ?? []
     const heatOf = label === undefined ? 'label' : classOf(labels, label)
     const picture = await this.#capture(zone, { maxSide: heatSide, heat: heatOf, signal })
     const { heat, prediction } = picture
@@ -157,12 +156,13 @@ export class Pictures {
   }
 
   #isThere(place: string): boolean {
-    return (this.#options.zone(place) ?? this.#options.camera(place)) !== undefined
+    return (this.#options.zones.find(place) ?? this.#options.camera(place)) !== undefined
   }
 
   async #capture(zone: string, options: CaptureOptions): Promise<Picture> {
     try {
-      const place = this.#options.zone(zone) ?? this.#options.camera(zone)
+      const { camera, zones } = this.#options
+      const place = zones.find(zone) ?? camera(zone) ?? (await zones.whenApplied(zone))
       if (!place) throw new GapcamError('CAMERA_LOST', `${zone} was removed`)
       return await place.capture(options)
     } catch (error) {

@@ -128,6 +128,12 @@ export class Zones {
     return this.#next(() => this.#apply())
   }
 
+  /** A zone, once all changes until now are made: one that was just added is opened first. */
+  async whenApplied(key: string): Promise<AnyZone | undefined> {
+    await this.#applying.catch(() => undefined)
+    return this.find(key)
+  }
+
   #next(work: () => Promise<void>): Promise<void> {
     this.#applying = this.#applying.catch(() => undefined).then(work)
     return this.#applying
