@@ -1,11 +1,13 @@
 /** Network cameras through the whole program: a real RTSP server, with and without a password, and MJPEG over HTTP. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { endAll, gapcam, type Running } from '../process.js'
 import { freePort } from '../publish/mosquitto.js'
+import { projectRoot } from '../shared.js'
 import { makeClips, settings, startRtspServer, type Clips } from './clips.js'
 
 let clips: Clips
@@ -17,11 +19,18 @@ afterEach(endAll)
 afterAll(() => clips.remove())
 
 describe('a real RTSP server', () => {
-  it('gives labels; the camera is lost when the server is killed, and is back when it is', async () => {
+  it('gives labels, also at another size; the camera is lost when the server is killed, and is back when it is', async () => {
     const port = await freePort()
-    const server = await startRtspServer(port, clips.still)
+    const [still, other] = [join(clips.folder, 'now.jpg'), join(clips.folder, 'other.jpg')]
+    copyFileSync(clips.still, still)
+    const server = await startRtspServer(port, still)
     const run = gapcam(['run', `rtsp://user:secret@127.0.0.1:${port}/bird`, ...settings])
     await run.until(/"label":"chickadee"/)
+    // The stream changes its resolution and goes on: the pictures keep the size that they were opened with.
+    await sharp(join(projectRoot, 'models/photos/cat.jpg')).resize(960, 640, { fit: 'cover' }).jpeg().toFile(other)
+    renameSync(other, still)
+    await run.until(/"label":"Egyptian cat"/)
+    expect(run.stderr()).not.toContain('trying again')
     server.kill('SIGKILL')
     await server.ended
     await run.until(/trying again/)

@@ -1,4 +1,5 @@
-# A real RTSP server for the tests: GStreamer's, on loopback, on the port given. Serves /bird: a photograph as H.264.
+# A real RTSP server for the tests: GStreamer's, on loopback, on the port given. Serves /bird: a photograph as H.264, at the
+# size that its file has now: SPS and PPS go before each key frame, and a picture is one slice (they would go before each).
 # A third and fourth argument are the user and password that it then requires. Prints "ready" when it listens.
 import sys
 import gi
@@ -13,7 +14,8 @@ server.set_service(sys.argv[1])
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
     f'( multifilesrc location="{sys.argv[2]}" loop=true caps="image/jpeg,framerate=10/1" ! jpegdec ! videoconvert ! '
-    'x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph264pay name=pay0 pt=96 )')
+    'x264enc tune=zerolatency speed-preset=ultrafast sliced-threads=false key-int-max=10 ! '
+    'rtph264pay config-interval=-1 name=pay0 pt=96 )')
 factory.set_shared(True)
 if len(sys.argv) > 4:
     auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()

@@ -4,7 +4,7 @@
  * light goes out, it needs no power and no bus, and other programs can use it. Switching it on costs what a start costs.
  */
 import type { CameraDescription, CameraOptions } from '../../camera/camera.js'
-import type { PictureNeed } from '../../camera/decode-size.js'
+import type { PictureNeed, Size } from '../../camera/decode-size.js'
 import { openCamera } from '../../camera/sources.js'
 import type { Clock } from '../../clock.js'
 import { sourceReader } from '../../config/credentials.js'
@@ -64,7 +64,7 @@ export class NodeCamera {
   readonly #pictures = new PictureRequests()
   /** One list, filled anew for each picture. */
   readonly #needs: PictureNeed[] = []
-  #decodedWidth = 0
+  #decoded: Size = { width: 0, height: 0 }
   #isLive = false
   #isOpen = false
   #description: CameraDescription | null = null
@@ -210,9 +210,9 @@ export class NodeCamera {
     this.#options.onTaken()
   }
 
-  /** Tells once at which size pictures are decoded. */
+  /** Tells at which size pictures are decoded, whenever it changes. */
   #tellDecoded({ width, height, fullSize }: Frame): void {
-    if (width === this.#decodedWidth) return
+    if (width === this.#decoded.width && height === this.#decoded.height) return
     const decoded = { width, height }
     const asked = this.#description?.fullSize
     const sizes = {
@@ -221,7 +221,7 @@ export class NodeCamera {
       isReducedBySource: asked !== undefined,
     }
     if (fullSize || asked !== undefined) this.#options.log.info({ camera: this.config.id }, sizesInWords(sizes))
-    this.#decodedWidth = width
+    this.#decoded = decoded
     this.#options.onDecoded?.(sizes)
   }
 

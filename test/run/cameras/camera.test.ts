@@ -176,6 +176,9 @@ it('an MJPEG camera decodes what its zones need, a download has all of it, and w
     await until(() => widths.at(-1) === 240, 'frames of the other size')
     expect(zoned.told).toContain('pictures of 1920 x 1440 are decoded at 240 x 180: its zones need no more')
     expect(await zoned.camera.capture()).toMatchObject({ width: 1920, height: 1440 })
+    jpeg = await pictureOf(1920, 1080)
+    const lower = 'pictures of 1920 x 1080 are decoded at 240 x 135: its zones need no more'
+    await until(() => zoned.told.includes(lower), 'pictures of the same width that are not as high')
     jpeg = await pictureOf(1280, 720)
     zoned.ending.abort()
     await zoned.run
