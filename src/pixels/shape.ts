@@ -37,6 +37,21 @@ export function isPolygon(shape: Shape): shape is readonly Point[] {
   return Array.isArray(shape)
 }
 
+/**
+ * The size, upright, at which a part of a picture is cut out: its own, or less where its longer side has more than `mostSide`
+ * pixels.
+ */
+export function cutSize(
+  picture: { readonly width: number; readonly height: number },
+  part: Region,
+  { rotate, mostSide }: Pick<Turn, 'rotate'> & { readonly mostSide: number },
+): { readonly width: number; readonly height: number } {
+  const [across, down] = [part.width * picture.width, part.height * picture.height]
+  const scale = Math.min(1, mostSide / Math.max(across, down))
+  const [a, b] = [across, down].map((side) => Math.max(1, Math.round(side * scale))) as [number, number]
+  return rotate === 90 || rotate === 270 ? { width: b, height: a } : { width: a, height: b }
+}
+
 /** The smallest rectangle around a shape. */
 export function boundsOf(shape: Shape): Region {
   if (!isPolygon(shape)) return shape

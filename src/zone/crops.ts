@@ -5,7 +5,7 @@
 import type { Box } from '../decision/task.js'
 import type { Frame } from '../frame.js'
 import { rgbOf } from '../pixels/rgb.js'
-import { around, type Turn } from '../pixels/shape.js'
+import { around, cutSize, type Turn } from '../pixels/shape.js'
 import { rgbLevels } from '../pixels/spec.js'
 import type { Picture } from './picture.js'
 
@@ -54,11 +54,7 @@ export class BestCrops {
 
   async #cut(frame: Frame, box: Box): Promise<CropPicture> {
     const roi = around(box)
-    const [across, down] = [roi.width * frame.width, roi.height * frame.height]
-    const scale = Math.min(1, mostSide / Math.max(across, down))
-    const [a, b] = [across, down].map((side) => Math.max(1, Math.round(side * scale))) as [number, number]
-    const { rotate } = this.#turn
-    const [width, height] = rotate === 90 || rotate === 270 ? [b, a] : [a, b]
+    const { width, height } = cutSize(frame, roi, { ...this.#turn, mostSide })
     const { data } = await rgbOf(frame, { ...rgbLevels(width, height), ...this.#turn, roi })
     return { rgb: data, width, height }
   }

@@ -3,11 +3,10 @@
  * once, and again when it looks different; the best few first, and not more than some a second.
  */
 import type { Classifier } from '../classifier.js'
-import type { FrameBox, ScoredLabel, Box } from '../decision/task.js'
+import type { Box, FrameBox } from '../decision/task.js'
 import { labelOf, overlapOfBoxes, voted, type Track } from '../decision/tracks.js'
 import type { Frame } from '../frame.js'
-import type { Turn } from '../pixels/shape.js'
-import { around, meanColour } from '../pixels/shape.js'
+import { around, meanColour, type Turn } from '../pixels/shape.js'
 
 export interface SecondOptions {
   readonly classifier: Classifier
@@ -85,8 +84,7 @@ export class SecondLook {
   #with(box: Box): Box {
     const known = this.#known.get(box.track ?? 0)
     if (!known || known.votes.size === 0) return box
-    const { label } = labelOf(known)
-    const which: Pick<ScoredLabel, 'label' | 'score'> = { label, score: labelOf(known).score }
-    return { ...box, which }
+    const { label, score } = labelOf(known)
+    return { ...box, which: { label, score } }
   }
 }

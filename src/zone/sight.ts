@@ -71,20 +71,14 @@ export class Sight {
     this.#watch = this.#lensWatch()
   }
 
-  #attention(): Attend | null {
-    const { heat } = this.#options.classifier
-    if (!('heat' in heat)) return null
-    return createAttention({ heat: heat.heat, spec: this.#spec, watchRegion: this.#watchRegion })
-  }
-
-  #lensWatch(): LensWatch | null {
-    const { lens } = this.#options
-    return lens?.watch ? new LensWatch(lens) : null
-  }
-
   /** The camera was opened. `isLive`: see `Camera.isLive`. */
   opened(isLive: boolean): void {
     this.#isLive = isLive
+  }
+
+  /** The camera was lost: its next frame may show another place at another time. */
+  reset(): void {
+    this.#watch?.reset()
   }
 
   /** The camera is live and its picture has not changed for `lens.frozenAfterMs`. */
@@ -150,13 +144,19 @@ export class Sight {
     return now
   }
 
-  #ofCamera(): LensFinding | null {
-    return this.#options.cameraLens?.() ?? null
+  #attention(): Attend | null {
+    const { heat } = this.#options.classifier
+    if (!('heat' in heat)) return null
+    return createAttention({ heat: heat.heat, spec: this.#spec, watchRegion: this.#watchRegion })
   }
 
-  /** The camera was lost: its next frame may show another place at another time. */
-  reset(): void {
-    this.#watch?.reset()
+  #lensWatch(): LensWatch | null {
+    const { lens } = this.#options
+    return lens?.watch ? new LensWatch(lens) : null
+  }
+
+  #ofCamera(): LensFinding | null {
+    return this.#options.cameraLens?.() ?? null
   }
 
   #meterOf({ width, height }: Pick<Frame, 'width' | 'height'>): Meter {

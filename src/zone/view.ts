@@ -47,16 +47,16 @@ export class ZoneView {
     return this.#view
   }
 
+  /** The region where it lies now; null: the whole picture. */
+  get shape(): Shape | null {
+    return this.#shape
+  }
+
   /** A changed region needs another view. Call it between two frames. */
   update(roi: Region | null): void {
     if (roi === this.#roi) return
     this.#roi = roi
     this.#reopen()
-  }
-
-  /** The region where it lies now; null: the whole picture. */
-  get shape(): Shape | null {
-    return this.#shape
   }
 
   /**
@@ -75,24 +75,6 @@ export class ZoneView {
     this.#shape = now
     this.#reopen()
     return 'elsewhere'
-  }
-
-  #reopen(): void {
-    const before = this.#view
-    this.#view = this.#open()
-    this.sight.changeView(this.#view.spec, this.#watched())
-    before.close()
-  }
-
-  /** Where the evidence for a label must lie: it moves with the region. */
-  #watched(): CameraConfig['watchRegion'] | undefined {
-    const { watchRegion } = this.#options.definition
-    if (watchRegion === undefined || this.#place === null) return watchRegion
-    const polygon = watchRegion.polygon.map(([x, y]): [number, number] => {
-      const [u, v] = placedPoint([x, y], this.#place!)
-      return [u, v]
-    })
-    return { ...watchRegion, polygon }
   }
 
   /**
@@ -115,6 +97,25 @@ export class ZoneView {
 
   close(): void {
     this.#view.close()
+  }
+
+  #reopen(): void {
+    const before = this.#view
+    this.#view = this.#open()
+    this.sight.changeView(this.#view.spec, this.#watched())
+    before.close()
+  }
+
+  /** Where the evidence for a label must lie: it moves with the region. */
+  #watched(): CameraConfig['watchRegion'] | undefined {
+    const { watchRegion } = this.#options.definition
+    if (watchRegion === undefined || this.#place === null) return watchRegion
+    const place = this.#place
+    const polygon = watchRegion.polygon.map((corner): [number, number] => {
+      const [x, y] = placedPoint(corner, place)
+      return [x, y]
+    })
+    return { ...watchRegion, polygon }
   }
 
   #hooksOf({ recorder, clock }: ZoneViewOptions): ClassifyHooks {

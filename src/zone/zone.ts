@@ -273,14 +273,17 @@ export class Zone {
     const drawn = this.#pictures.isAny ? this.#pictures.draw(frame) : null
     this.#occasions.looked(reason, this.#at())
     const outcome = await this.#visits.classify(this.#view, frame, drawn)
-    if (!outcome.ok) this.#occasions.failed(reason)
-    const missed = outcome.ok ? null : this.#recorded.missed(outcome, this.#policy)
-    if (missed && this.#options.settings().isEnabled) this.#apply(missed, null)
-    const bare = outcome.ok ? outcome.prediction : null
-    if (bare) this.#frames++
     // A camera that was switched off in the meantime must not get its label back.
-    if (!bare || !this.#options.settings().isEnabled) return { prediction: bare, drawn }
-    const prediction = this.#decide(bare, frame, reason)
+    const { isEnabled } = this.#options.settings()
+    if (!outcome.ok) {
+      this.#occasions.failed(reason)
+      const missed = this.#recorded.missed(outcome, this.#policy)
+      if (missed && isEnabled) this.#apply(missed, null)
+      return { prediction: null, drawn }
+    }
+    this.#frames++
+    if (!isEnabled) return { prediction: outcome.prediction, drawn }
+    const prediction = this.#decide(outcome.prediction, frame, reason)
     // The settled label's class, or the best class while there is no label.
     const shown = this.#policy.decision.index ?? prediction.top[0]!.index
     if (drawn) this.#pictures.takeMaps(this.#view.sight.mapsOf(shown, frame))

@@ -3,7 +3,7 @@ import type { Classifier } from '../../classifier.js'
 import { frameOf } from '../../frame.js'
 import { encodeJpeg } from '../../pixels/jpeg.js'
 import { createPreprocessor } from '../../pixels/preprocess.js'
-import { viewOfShape } from '../../pixels/shape.js'
+import { cutSize, viewOfShape } from '../../pixels/shape.js'
 import { rgbLevels, type Region } from '../../pixels/spec.js'
 import type { ZoneDefinition } from '../../zone/definition.js'
 import type { Picture } from '../../zone/picture.js'
@@ -27,11 +27,7 @@ export async function crop(picture: Picture, { definition, roi, mostSide, classi
   const { shape, mask, turn } = definition
   const levels = classifier?.preprocessing() ?? rgbLevels(1, 1)
   const view = shape === null ? { roi: roi ?? whole, mask: undefined } : viewOfShape(shape, mask, levels)
-  const [across, down] = [view.roi.width * picture.width, view.roi.height * picture.height]
-  const scale = Math.min(1, mostSide / Math.max(across, down))
-  const [a, b] = [across, down].map((side) => Math.max(1, Math.round(side * scale))) as [number, number]
-  const isTurned = turn.rotate === 90 || turn.rotate === 270
-  const [width, height] = isTurned ? [b, a] : [a, b]
+  const { width, height } = cutSize(picture, view.roi, { ...turn, mostSide })
   const pass = createPreprocessor({ ...rgbLevels(width, height), ...turn, ...view })
   try {
     const rgb = new Uint8Array(width * height * 3)

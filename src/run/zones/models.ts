@@ -34,6 +34,9 @@ export interface ModelWish {
   readonly embedding?: boolean | undefined
 }
 
+/** A wish with nothing left open: one text for one wish. */
+type Wish = Pick<ModelWish, 'task' | 'clip'> & { readonly embedding: boolean }
+
 export interface Models {
   /**
    * Opens a model by its name in `models` or by its path; undefined: the node's own. Rejects with MODEL_* and
@@ -69,43 +72,44 @@ export function openModels(
   const taught = openTaughtModels(config, own.sha256, stateFolder)
   const ownKey = keyOf(own.path, config.labels)
   const options = { heat: config.heat, onFault: (sentence: string) => log.warn(sentence) }
+  const ownLease: ModelLease = { classifier: own, release: () => Promise.resolve() }
+  /** Whether the node's own model answers what is asked, as it is open, and whether it gives the embedding that is wanted. */
+  const isAsOwn = ({ task, clip }: Wish): boolean => (task === undefined || task === own.task) && clip === undefined
+  const isEnough = ({ embedding }: Wish): boolean => !embedding || !isUnasked(own)
+
+  /** The node's own model, opened once more where the open one lacks what is wished. */
+  async function leaseOwn(wish: Wish): Promise<ModelLease> {
+    if (isEnough(wish) && (isAsOwn(wish) || wish.task !== 'video')) return ownLease
+    const more = ownWish(wish)
+    return opened.lease(JSON.stringify(wish), async () =>
+      behind(await openClassifier({ ...options, ...(await ownModelOptions(config, log)), ...more }), more),
+    )
+  }
+
+  async function leaseNamed(name: string, wish: Wish): Promise<ModelLease> {
+    const { task, clip } = wish
+    const isTaught = await taught.has(name)
+    const found = await namedFile(name, { config, stateFolder, isTaught })
+    const head = isTaught ? await taught.lease(name, { task, clip }) : null
+    if (head) return head
+    if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
+    const { path, labels } = found
+    const key = await keyOf(path, labels)
+    // The node's own label file is not the zone's, unless it is named there too.
+    const isOwn = key === (await ownKey) || (labels === undefined && key === (await keyOf(own.path, undefined)))
+    if (isOwn && isAsOwn(wish) && isEnough(wish)) return ownLease
+    // These are about the node's own model.
+    const notOwn = { inputSize: undefined, resize: undefined }
+    return opened.lease(`${key}${JSON.stringify(wish)}`, () =>
+      openClassifier({ ...modelOptions(config), ...options, model: path, labels, ...wish, ...notOwn }),
+    )
+  }
+
   return {
     taught,
-    async lease(name, { task, clip, embedding = false } = {}) {
-      const kept: ModelLease = { classifier: own, release: () => Promise.resolve() }
-      const isEnough = !embedding || !isUnasked(own)
-      const isAsOwn = isEnough && (task === undefined || task === own.task) && clip === undefined
-      if (name === undefined && (isAsOwn || (isEnough && task !== 'video'))) return kept
+    lease(name, { task, clip, embedding = false } = {}) {
       const wish = { task, clip, embedding }
-      if (name === undefined)
-        return opened.lease(JSON.stringify(wish), async () =>
-          behind(
-            await openClassifier({ ...options, ...(await ownModelOptions(config, log)), ...ownWish(wish) }),
-            ownWish(wish),
-          ),
-        )
-      const isTaught = await taught.has(name)
-      const found = await namedFile(name, { config, stateFolder, isTaught })
-      const head = isTaught ? await taught.lease(name, { task, clip }) : null
-      if (head) return head
-      if ('fault' in found) throw new GapcamError('CONFIG_INVALID', found.fault)
-      const key = await keyOf(found.path, found.labels)
-      const isSame =
-        key === (await ownKey) || (found.labels === undefined && key === (await keyOf(own.path, undefined)))
-      // The node's own label file is not the zone's, unless it is named there too.
-      if (isSame && isAsOwn) return kept
-      return opened.lease(`${key}${JSON.stringify(wish)}`, () =>
-        openClassifier({
-          ...modelOptions(config),
-          ...options,
-          model: found.path,
-          labels: found.labels,
-          ...wish,
-          // These are about the node's own model.
-          inputSize: undefined,
-          resize: undefined,
-        }),
-      )
+      return name === undefined ? leaseOwn(wish) : leaseNamed(name, wish)
     },
     async close() {
       await opened.close()
@@ -188,7 +192,7 @@ async function keyOf(path: string, labels: string | undefined): Promise<string> 
 }
 
 /** What of a wish the node's own model is opened with: its task stays, but it can look at clips. */
-const ownWish = ({ task, clip, embedding = false }: ModelWish): OwnWish => ({
+const ownWish = ({ task, clip, embedding }: Wish): OwnWish => ({
   ...(task === 'video' ? { task, clip } : {}),
   embedding,
 })

@@ -17,14 +17,14 @@ import { zonesOf, type ZoneDefinition } from '../../zone/definition.js'
 import { MissingZone, type AnyZone } from '../../zone/missing.js'
 import { Zone } from '../../zone/zone.js'
 import type { EngineTurns, ZoneOptions } from '../../zone/zone-options.js'
-import { watchGpio } from './gpio.js'
 import type { Lenses } from '../cameras/lenses.js'
+import type { Settings } from '../commands/settings.js'
+import { watchGpio } from './gpio.js'
 import type { Models } from './models.js'
 import { labelFault, preparedFor, prepareZones, type PreparedZone } from './prepared.js'
-import type { Settings } from '../commands/settings.js'
+import { shotOf } from './shot.js'
 import type { Tallies } from './tallies.js'
 import type { Views } from './views.js'
-import { shotOf } from './shot.js'
 
 /** Hears what each zone says of each of its frames. */
 export type SettledListener = (zone: string, decision: Decision, prediction: Prediction | null) => void
@@ -97,9 +97,7 @@ export class Zones {
 
   /** The zones of a camera: a list that changes in place. */
   ofCamera(id: string): readonly AnyZone[] {
-    const zones = this.#byCamera.get(id) ?? []
-    this.#byCamera.set(id, zones)
-    return zones
+    return this.#listOf(id)
   }
 
   find(key: string): AnyZone | undefined {
@@ -292,9 +290,15 @@ export class Zones {
     this.all.splice(0, this.all.length, ...zones)
     const ids = new Set([...this.#byCamera.keys(), ...zones.map(({ camera }) => camera)])
     for (const id of ids) {
-      const list = this.ofCamera(id) as AnyZone[]
+      const list = this.#listOf(id)
       list.splice(0, list.length, ...zones.filter(({ camera }) => camera === id))
     }
+  }
+
+  #listOf(camera: string): AnyZone[] {
+    const list = this.#byCamera.get(camera) ?? []
+    this.#byCamera.set(camera, list)
+    return list
   }
 }
 
