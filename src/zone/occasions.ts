@@ -1,4 +1,5 @@
 /** When a zone looks, and what it looked for: its trigger, and for `motion` what judges its frames. */
+import type { PolicyOptions } from '../decision/policy.js'
 import { GapcamError } from '../errors.js'
 import type { Frame } from '../frame.js'
 import type { Shape } from '../pixels/shape.js'
@@ -9,8 +10,8 @@ import { Trigger, type AskedReason, type LookReason, type Moment } from './trigg
 
 export interface OccasionsOptions {
   readonly definition: ZoneDefinition
-  /** See `TriggerOptions`. */
-  readonly mostSettling: number
+  /** The zone's at its start. */
+  readonly policy: Pick<PolicyOptions, 'consecutive'>
   readonly onLate?: ((sentence: string) => void) | undefined
 }
 
@@ -25,10 +26,11 @@ export class Occasions {
   /** Looks by their reason. */
   readonly looks = new Map<LookReason, number>()
 
-  constructor({ definition, mostSettling, onLate }: OccasionsOptions) {
+  constructor({ definition, policy, onLate }: OccasionsOptions) {
     const { trigger, shape, timezone } = definition
     this.#gate = trigger.kind === 'motion' ? new MotionGate(shape ?? { x: 0, y: 0, width: 1, height: 1 }) : null
     const moved = this.#gate ? () => this.#moved() : undefined
+    const mostSettling = 10 + 4 * policy.consecutive
     this.#trigger = new Trigger({ moved, trigger, timezone, mostSettling, onLate })
   }
 

@@ -60,8 +60,8 @@ export class Zone {
   #isClosed = false
   /** Looks that did not happen, since the engine could not keep up. */
   skipped = 0
-  /** One moment, reused for each frame. */
-  readonly #moment: { -readonly [K in keyof Moment]: Moment[K] } = { nowMs: 0, wallMs: 0, isSettling: false }
+  /** Of the frame under way. */
+  #moment: Moment = { nowMs: 0, wallMs: 0, isSettling: false }
 
   constructor(options: ZoneOptions) {
     const { definition, clock, onWarning, first } = options
@@ -72,8 +72,7 @@ export class Zone {
     this.#visits = new Visits(options)
     this.#policy = { ...initialPolicy(clock.now()), ...(first ? { decision: first } : {}) }
     this.#answer = new Answer({ ...options, ...definition }, this.#policy.decision)
-    const mostSettling = 10 + 4 * this.#settings.policy.consecutive
-    this.#occasions = new Occasions({ definition, mostSettling, onLate: onWarning })
+    this.#occasions = new Occasions({ definition, policy: this.#settings.policy, onLate: onWarning })
   }
 
   get key(): string {
@@ -260,11 +259,9 @@ export class Zone {
   }
 
   #at(): Moment {
-    const moment = this.#moment
-    moment.nowMs = this.#options.clock.now()
-    moment.wallMs = this.#options.clock.wall()
-    moment.isSettling = this.#isSettling
-    return moment
+    const { clock } = this.#options
+    this.#moment = { nowMs: clock.now(), wallMs: clock.wall(), isSettling: this.#isSettling }
+    return this.#moment
   }
 
   /** One frame within its turn on the engine. The decision is made here too: it reads the feature map of this very run. */
@@ -282,11 +279,10 @@ export class Zone {
       return { prediction: null, drawn }
     }
     this.#frames++
-    if (!isEnabled) return { prediction: outcome.prediction, drawn }
-    const prediction = this.#decide(outcome.prediction, frame, reason)
+    const prediction = isEnabled ? this.#decide(outcome.prediction, frame, reason) : outcome.prediction
     // The settled label's class, or the best class while there is no label.
     const shown = this.#policy.decision.index ?? prediction.top[0]!.index
-    if (drawn) this.#pictures.takeMaps(this.#view.sight.mapsOf(shown, frame))
+    if (drawn && isEnabled) this.#pictures.takeMaps(this.#view.sight.mapsOf(shown, frame))
     return { prediction, drawn }
   }
 
