@@ -171,6 +171,18 @@ it('a state gets another name, is joined and removed, and undoing brings it back
   expect(await gone.text()).toContain('head cam0_gate has no state gone')
   await write('PUT', '/states/a%2Fb', { state: 'lying' })
   await settled()
+  // A zone without a label that its rules name could not answer.
+  const dwell = (values: unknown): Promise<Response> =>
+    page.write('PUT', '/api/cameras/cam0/zones/gate', { values: { dwell: values } })
+  expect((await dwell({ lying: '1s' })).status).toBe(200)
+  for (const refused of [
+    await page.write('PUT', `${path}/states/lying`, { state: 'down' }),
+    await page.write('DELETE', `${path}/states/lying`, {}),
+  ]) {
+    expect(refused.status).toBe(400)
+    expect(await refused.text()).toContain('dwell or transitions of zone cam0/gate name lying')
+  }
+  expect((await dwell(null)).status).toBe(200)
 })
 
 it.each([

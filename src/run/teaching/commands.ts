@@ -139,7 +139,7 @@ export const teachCommands = {
     takes: '`camera`, `zone`, `state`, `to`',
     does: 'gives a taught state another name; the name of another state joins both',
     async perform(teaching, fields, zone) {
-      await teaching.edit(zone, (head) => head.rename(fields.state, fields.to))
+      await teaching.edit(zone, (head) => head.rename(fields.state, fields.to), fields.state)
       return {}
     },
   }),
@@ -148,7 +148,7 @@ export const teachCommands = {
     takes: '`camera`, `zone`, `state`',
     does: 'removes a taught state with its pictures; `teach_undo` brings it back',
     async perform(teaching, fields, zone) {
-      await teaching.edit(zone, (head) => head.removeState(fields.state))
+      await teaching.edit(zone, (head) => head.removeState(fields.state), fields.state)
       return {}
     },
   }),

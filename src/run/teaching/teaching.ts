@@ -21,6 +21,7 @@ import { handOver, type Handed, type LabelledPictures } from './reviewed.js'
 import { TaughtWatch } from './watch.js'
 import { statusOf, teachPayload, type TeachStatus } from './status.js'
 import { withModel } from '../zones/overlay.js'
+import { isNamed } from '../zones/prepared.js'
 import type { Zones } from '../zones/zones.js'
 
 /** What a node teaches with. */
@@ -167,9 +168,14 @@ export class Teaching {
     }
   }
 
-  /** Changes pictures or states of a zone, and fits what is there then. */
-  async edit(zone: string, change: (head: TaughtHead) => Promise<void>): Promise<void> {
+  /** Changes pictures or states of a zone, and fits what is there then. Refused while a zone has rules about the state that goes. */
+  async edit(zone: string, change: (head: TaughtHead) => Promise<void>, gone?: string): Promise<void> {
     const entry = await this.#entryOf(zone)
+    const ruled = this.#options.settings.cameras
+      .flatMap(zonesOf)
+      .find(({ model, dwell }) => gone !== undefined && model === entry.head.store.name && isNamed(dwell, gone))
+    if (ruled)
+      throw new Refusal('invalid', `dwell or transitions of zone ${ruled.key} name ${gone}: take it out there first`)
     await change(entry.head)
     this.#fitSoon(zone, entry)
   }
@@ -179,6 +185,7 @@ export class Teaching {
     const entry = await this.#entryOf(zone)
     await entry.fitting
     await entry.head.undo()
+    entry.fault = null
     await this.#serve(zone, entry)
   }
 

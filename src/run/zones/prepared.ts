@@ -84,13 +84,26 @@ function clipFault({ clip, trigger }: ZoneDefinition, { task, taskSentence }: Cl
   return `trigger: a zone that looks at clips (${taskSentence}) needs all of their frames; leave its trigger out`
 }
 
-/** A label of dwell times or transitions that the model does not have, with the nearest that it has. */
-export function labelFault({ dwellMs, transitions }: DwellOptions, labels: readonly string[]): string | null {
-  const known = new Set(labels)
-  for (const [key, named] of [
+/** The labels that dwell times and transitions name, by key. */
+function namedIn({
+  dwellMs,
+  transitions,
+}: DwellOptions): readonly (readonly [key: string, labels: readonly string[]])[] {
+  return [
     ['dwell', Object.keys(dwellMs)],
     ['transitions', [...Object.keys(transitions), ...Object.values(transitions).flat()]],
-  ] as const) {
+  ]
+}
+
+/** Whether dwell times or transitions name a label. */
+export function isNamed(rules: DwellOptions, label: string): boolean {
+  return namedIn(rules).some(([, labels]) => labels.includes(label))
+}
+
+/** A label of dwell times or transitions that the model does not have, with the nearest that it has. */
+export function labelFault(rules: DwellOptions, labels: readonly string[]): string | null {
+  const known = new Set(labels)
+  for (const [key, named] of namedIn(rules)) {
     const wrong = named.find((label) => !known.has(label))
     if (wrong === undefined) continue
     const nearest = nearestOf(wrong, labels)
