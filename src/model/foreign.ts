@@ -114,7 +114,7 @@ const formats: readonly Format[] = [
   {
     what: "a TensorFlow SavedModel's graph without its folder",
     instead: 'Convert the whole folder: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx.',
-    matches: (bytes, text) => beginsWith(0x08, 0x01, 0x12)(bytes) && text.includes('allowed_values'),
+    matches: (bytes, text) => beginsWith(0x08, 0x01, 0x12)(bytes) && /allowed_values|dtype/.test(text),
   },
   {
     what: 'a frozen graph of TensorFlow',

@@ -7,7 +7,10 @@ import { stat } from 'node:fs/promises'
 import { fileFaultOf, GapcamError } from '../errors.js'
 import { isZip, modelInside } from './archive.js'
 import { refuseForeign, refuseFolder } from './foreign.js'
+import type { Graph } from './graph.js'
+import { inputRange } from './metadata/input-range.js'
 import { parseLabels } from './metadata/labels.js'
+import { recipeOf } from './metadata/recipe.js'
 import { manifestMetadata, type Manifest } from './metadata/schema.js'
 import { readBytes } from './onnx/file.js'
 import { digest, loadOnnx, parseModel, type LoadedModel } from './onnx/onnx.js'
@@ -73,13 +76,14 @@ async function readModelFile(path: string, given: Uint8Array | undefined): Promi
 function loadTflite(path: string, file: Uint8Array, beside: Uint8Array | null): LoadedModel {
   const { model, detect } = withoutPostProcessing(readTflite(file))
   const { labels = beside, ...pixels } = metadataOf(model, file)
-  const { manifest: scaling, assumed } = scalingOf(model, pixels)
+  const graph = graphOfTflite(model)
+  const { manifest: scaling, assumed } = scalingOf(model, pixels, graph)
   const manifest = {
     ...scaling,
     ...(labels && { labels: parseLabels(labels, `in ${path}`) }),
     ...(detect && { detect }),
   }
-  const bytes = serializeModel(graphOfTflite(model), manifestMetadata(manifest))
+  const bytes = serializeModel(graph, manifestMetadata(manifest))
   let sha256: string | undefined
   return {
     path,
@@ -102,6 +106,7 @@ const usualLevels = 127.5
 function scalingOf(
   model: TfliteModel,
   { mean, std }: Pick<TfliteMetadata, 'mean' | 'std'>,
+  graph: Graph,
 ): { readonly manifest: Manifest; readonly assumed: readonly string[] } {
   const input = model.tensors[model.inputs[0] ?? -1]
   const triple = (values: readonly number[]): [number, number, number] => [
@@ -111,6 +116,8 @@ function scalingOf(
   ]
   if (mean?.length && std?.length) return { manifest: { mean: triple(mean), std: triple(std) }, assumed: [] }
   if (!input || (input.type !== 'float32' && !isWide(input))) return { manifest: {}, assumed: [] }
+  // The graph itself says it, and it is asked later, as of any ONNX file.
+  if (recipeOf(graph, new Map()).mean || inputRange(graph)) return { manifest: {}, assumed: [] }
   return {
     manifest: { mean: triple([usualLevels]), std: triple([usualLevels]) },
     assumed: ['pixels from -1 to 1, as most TFLite models take them (the file has no metadata that says otherwise)'],

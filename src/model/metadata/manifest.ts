@@ -10,6 +10,7 @@ import { fileFaultOf, GapcamError, messageOf } from '../../errors.js'
 import type { LoadedModel } from '../onnx/onnx.js'
 import { readHuggingFace } from './hugging-face.js'
 import { exporterRecipe, teachableMachine } from './exporters.js'
+import { inputRange } from './input-range.js'
 import { recipeOf } from './recipe.js'
 import { manifestFiles, manifestKey, manifestSchema, type Manifest } from './schema.js'
 
@@ -48,20 +49,27 @@ type Origins = Readonly<Partial<Record<keyof Manifest, string>>>
 export async function findManifest(model: LoadedModel): Promise<FoundManifest> {
   const { mean, std } = teachableMachine(model.path, model.graph)
   const [inFront, beside] = [recipeOf(model.graph, model.metadata), await readHuggingFace(model.path)]
-  const { labels, isMultiLabel, ...pixels } = { ...inFront, ...beside }
+  const seen = inputRange(model.graph)
+  const { labels, isMultiLabel, ...pixels } = { ...seen?.recipe, ...inFront, ...beside }
   const { manifest, notices, origin } = await readManifest(model.path, model.sha256)
   const inside = manifestInside(model)
   const detect = inside.detect || manifest.detect ? { detect: { ...inside.detect, ...manifest.detect } } : {}
   const known = { ...pixels, ...inside, ...manifest, ...detect }
   const isGuess = mean !== undefined && known.mean === undefined
+  const isSeen = seen !== null && seen.notice !== null && !isGuess && known.mean === seen.recipe.mean
   const isAssumed = (model.assumed?.length ?? 0) > 0
   return {
     manifest: isGuess ? { ...known, mean, std } : known,
     ownLabels: labels ?? null,
     isMultiLabel: isMultiLabel === true,
-    notices: isGuess ? [...notices, 'pixels from -1 to 1: names in the file look like Teachable Machine'] : notices,
+    notices: [
+      ...notices,
+      ...(isGuess ? ['pixels from -1 to 1: names in the file look like Teachable Machine'] : []),
+      ...(isSeen ? [seen.notice] : []),
+    ],
     origins: originsOf([
       ...(isGuess ? [[{ mean, std }, 'assumed: names in the file look like Teachable Machine'] as const] : []),
+      ...(seen ? [[seen.recipe, seen.origin] as const] : []),
       [inFront, 'the arithmetic in front of the first layer'],
       [exporterRecipe(model.metadata), "the exporter's metadata in the file"],
       [beside, 'the files of Hugging Face or timm beside the model'],

@@ -12,7 +12,7 @@ export function recipeOf(graph: Graph, metadata: ReadonlyMap<string, string>): R
 }
 
 /** Operators in front of a network that do not change the values of pixels. */
-const movers = new Set([
+export const movers: ReadonlySet<string> = new Set([
   'Cast',
   'Clip',
   'Gather',

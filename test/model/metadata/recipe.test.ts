@@ -7,6 +7,7 @@ import { openClassifier } from '../../../src/classifier.js'
 import { findManifest } from '../../../src/model/metadata/manifest.js'
 import { loadModel } from '../../../src/model/load.js'
 import { parseModel } from '../../../src/model/onnx/onnx.js'
+import { inputRange } from '../../../src/model/metadata/input-range.js'
 import { recipeOf } from '../../../src/model/metadata/recipe.js'
 import type { Recipe } from '../../../src/model/metadata/schema.js'
 import {
@@ -84,6 +85,55 @@ describe('the scaling before the first layer', () => {
     ['nothing where the picture goes two ways', [node('Mul', 'input byte', 'a'), node('Add', 'a input', 'x')], {}],
     ['nothing of a picture that divides', [node('Div', 'two input', 'x')], {}],
   ])('%s', (_, front, expected) => expect(recipe(front)).toEqual(expected))
+})
+
+describe('the range that the first layer shows', () => {
+  const signed = { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] }
+  const range = (spec: ModelSpec): Recipe | undefined => inputRange(parseModel(buildModel(spec)).graph)?.recipe
+  const behind = (scale: number, zero: number): Recipe | undefined => {
+    const spec = model([node('QuantizeLinear', 'input scale zero', 'q'), node('DequantizeLinear', 'q scale zero', 'x')])
+    return range({
+      ...spec,
+      weights: { ...weights, scale: floats([], [scale]), zero: { shape: [], data: Uint8Array.of(zero) } },
+    })
+  }
+
+  it('of the first QuantizeLinear', () => {
+    expect(behind(1 / 255, 0)).toEqual(shares)
+    expect(behind(1 / 127.5, 127)).toEqual(signed)
+    expect(behind(1, 0)).toEqual(bytes)
+    expect(behind(0.0186, 114)).toBeUndefined() // pixels normalized by torchvision
+    expect(behind(1, 123)).toBeUndefined() // less caffe's mean
+  })
+
+  it('of weights into which 1/255 was folded, unless what follows scales their output', () => {
+    const [pixel, scale] = [(i: number): number => Math.sin(i) / 255, floats([1], [2])]
+    const small = floats(
+      [2, 3, 1, 1],
+      Array.from({ length: 6 }, (_, i) => pixel(i)),
+    )
+    const spec = model([])
+    expect(range(spec)).toBeUndefined()
+    expect(range({ ...spec, weights: { ...weights, kernel: small } })).toEqual(bytes)
+    const [conv, pool, ...rest] = spec.nodes
+    const scaled = [conv!, node('Mul', 'map scale', 'scaled'), { ...pool!, inputs: ['scaled'] }, ...rest]
+    expect(range({ ...spec, nodes: scaled, weights: { kernel: small, scale } })).toBeUndefined()
+  })
+
+  it('is said where it is a guess, and a manifest has precedence', async () => {
+    const file = join(folder, 'small.onnx')
+    const kernel = floats(
+      [2, 3, 1, 1],
+      [1, 2, 3, 4, 5, 6].map((value) => value / 1000),
+    )
+    writeFileSync(file, buildModel({ ...model([]), weights: { kernel } }))
+    expect(await findManifest(await loadModel(file))).toMatchObject({
+      manifest: bytes,
+      notices: [expect.stringMatching(/^pixels from 0 to 255 \(the weights/)],
+    })
+    writeFileSync(join(folder, 'small.yaml'), 'mean: [1, 1, 1]\nstd: [2, 2, 2]\n')
+    expect(await findManifest(await loadModel(file))).toMatchObject({ manifest: { mean: [1, 1, 1] }, notices: [] })
+  })
 })
 
 const ultralytics = { author: 'Ultralytics', task: 'classify', imgsz: '[96, 64]' }
