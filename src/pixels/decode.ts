@@ -41,8 +41,18 @@ export async function decodePicture(
     return await decode(bytes, size, page)
   } catch (error) {
     if (error instanceof GapcamError) throw error
+    if (isHeic(bytes))
+      throw new GapcamError('PICTURE_INVALID', `picture ${name}: it is HEIC, which gapcam does not read`, {
+        cause: error,
+        hint: 'Convert it to JPEG: heif-convert FILE.heic FILE.jpg, or let the phone take JPEG (most compatible).',
+      })
     throw new GapcamError('PICTURE_INVALID', `picture ${name}: ${faultOf(messageOf(error))}`, { cause: error })
   }
+}
+
+/** Whether a file is HEIF with HEVC in it, as phones write it: its first box lists the brands. */
+function isHeic(bytes: Uint8Array): boolean {
+  return /^.{4}ftyp.{0,32}?(hei[cmsx]|hev[cmsx])/s.test(Buffer.from(bytes.subarray(0, 64)).toString('latin1'))
 }
 
 /** What sharp's messages mean. Those of a decoder, such as libpng, are quoted in one line behind it. */

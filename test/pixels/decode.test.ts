@@ -198,6 +198,11 @@ describe('is refused in one sentence with the name of the file', () => {
       },
       /: it has more than 100 million pixels$/,
     ],
+    [
+      'HEIC of a phone',
+      () => Buffer.concat([Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), Buffer.alloc(200)]),
+      /: it is HEIC, which gapcam does not read$/,
+    ],
   ])('%s', async (_, make, why) => {
     const error = await decodePicture(await make(), 'yard.jpg').then(
       () => null,
