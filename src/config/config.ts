@@ -150,6 +150,10 @@ function parseYaml(text: string): unknown {
 const yamlFaults: readonly [RegExp, string][] = [
   [/^Source contains multiple documents.*?( at line|$)/, 'it holds a second document, which begins$1'],
   [/^Excessive alias count.*/, 'its anchors repeat too much'],
+  [/^Map keys must be unique/, 'a key stands twice in one group, the second time'],
+  [/^Nested mappings are not allowed in compact mappings/, 'a value with a colon and a space needs quotes'],
+  [/^All mapping items must start at the same column/, 'the line is not indented as those around it'],
+  [/^Tabs are not allowed as indentation/, 'the line is indented with a tab, and YAML takes spaces only'],
 ]
 
 function yamlFaultOf(error: unknown): string {
@@ -159,14 +163,15 @@ function yamlFaultOf(error: unknown): string {
 }
 
 function readYaml(file: string): Record<string, unknown> {
-  let text: string
+  let bytes: Uint8Array
   try {
-    text = readFileSync(file, 'utf8')
+    bytes = readFileSync(file)
   } catch (error) {
     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: ${fileFaultOf(error)}`, {
       hint: 'Check the path and the permissions of the file.',
     })
   }
+  const text = textOf(bytes, file)
   let data: unknown
   try {
     data = parseYaml(text) ?? {}
@@ -178,6 +183,16 @@ function readYaml(file: string): Record<string, unknown> {
   if (typeof data !== 'object' || Array.isArray(data))
     throw new GapcamError('CONFIG_INVALID', `configuration ${file}: it must consist of lines of the form key: value`)
   return data as Record<string, unknown>
+}
+
+function textOf(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new GapcamError('CONFIG_INVALID', `configuration ${file}: it is not UTF-8`, {
+      hint: 'Save the file as UTF-8 (iconv -f LATIN1 -t UTF-8 for files of older editors).',
+    })
+  }
 }
 
 function mergeTree(
@@ -198,6 +213,8 @@ function mergeTree(
       continue
     }
     requireKey(key, `configuration ${file}`)
+    // Likewise for a list.
+    if (value === null && configKeys().find((entry) => entry.key === key)?.isList) continue
     assign(target, key, value, 'file', origins)
   }
 }

@@ -8,7 +8,9 @@ import { configKeys } from './keys.js'
 
 /** The sentence for the first issue. `origins` says where the value of a key came from. */
 export function sentenceOf(error: z.ZodError, origins: ReadonlyMap<string, string>): string {
-  const issue = likeliest(error.issues[0]!)
+  // A misspelled key is also one that is missing.
+  const unknown = error.issues.find(({ code }) => code === 'unrecognized_keys')
+  const issue = likeliest(unknown ?? error.issues[0]!)
   const key = issue.path.join('.')
   if (issue.code === 'unrecognized_keys') return unknownKeyOf(issue, key)
   const origin = origins.get(key) ?? origins.get(String(issue.path[0]))

@@ -10,6 +10,8 @@ export interface ConfigKey {
   readonly default: unknown
   /** Whether the value is text, so that `123` or `yes` must not be read as a number or a boolean. */
   readonly isText: boolean
+  /** Whether the value is a list. */
+  readonly isList: boolean
 }
 
 let allKeys: readonly ConfigKey[] | null = null
@@ -37,6 +39,7 @@ function keysOf(schema: JsonSchema, prefix: string): ConfigKey[] {
       description: property.description ?? '',
       default: property.default,
       isText: property.type === 'string',
+      isList: property.type === 'array',
     }
     return property.items?.properties ? [own, ...keysOf(property.items, `${key}[].`)] : [own]
   })

@@ -62,6 +62,19 @@ describe('a configuration is refused', () => {
       ].join('\n'),
       /gapcam\.yaml: its anchors repeat too much$/,
     ],
+    ['for a key that stands twice', 'node: a\nnode: b', /: a key stands twice in one group, .* at line 2, column 1$/],
+    [
+      'for a value with a colon',
+      'mqtt:\n  password: a: b',
+      /: a value with a colon and a space needs quotes at line 2/,
+    ],
+    ['for a tab', 'mqtt:\n\tbroker: none', /: the line is indented with a tab, .* at line 2/],
+    ['for a line that stands wrongly', 'mqtt:\n  base: a\n broker: none', /: the line is not indented as .* at line 3/],
+    [
+      'for a misspelled key that is missing too',
+      'cameras: [{ id: a, sorce: test:// }]',
+      /^cameras\.0\.sorce is not a key of the configuration; did you mean source\?$/,
+    ],
     [
       'for a group with a value of its own',
       'mqtt: none',
@@ -124,6 +137,16 @@ describe('a configuration is refused', () => {
     expect(() => load(yaml)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(sentence) }),
     )
+  })
+
+  it('because it is not UTF-8', () => {
+    const file = join(folder, 'latin1.yaml')
+    writeFileSync(file, Buffer.from('node: a # Küche', 'latin1'))
+    expect(() => loadConfig({ flags: {}, environment: {}, file })).toThrow(`configuration ${file}: it is not UTF-8`)
+  })
+
+  it('but not because all entries of a list are commented out', () => {
+    expect(load('cameras:\n  # - { id: a, source: test:// }\n')).toMatchObject({ config: { cameras: [] } })
   })
 
   it('because the file does not exist, in words', () => {

@@ -200,7 +200,7 @@ describe('is refused in one sentence with the name of the file', () => {
     ],
     [
       'HEIC of a phone',
-      () => Buffer.concat([Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), Buffer.alloc(200)]),
+      async () => Buffer.concat([Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), Buffer.alloc(200)]),
       /: it is HEIC, which gapcam does not read$/,
     ],
   ])('%s', async (_, make, why) => {
