@@ -29,9 +29,10 @@ export class HttpClient {
       const { statusCode = 0, headers } = response
       if (statusCode >= 200 && statusCode < 300) return response
       response.destroy()
-      if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined && redirects++ < mostRedirects)
+      if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
+        if (redirects++ === mostRedirects) throw this.#refused(`it redirects more than ${mostRedirects} times`)
         target = this.#redirected(target, headers.location)
-      else if (statusCode === 401 && !hasLoggedIn && this.#address.user !== null) {
+      } else if (statusCode === 401 && !hasLoggedIn && this.#address.user !== null) {
         this.#challenge = headers['www-authenticate'] ?? 'Basic'
         hasLoggedIn = true
       } else throw this.#refused(`it answers with status ${statusCode}`, statusCode)
@@ -70,10 +71,15 @@ export class HttpClient {
 
   #refused(why: string, status = 0): GapcamError {
     const isLogin = status === 401 || status === 403
+    const hasNoUser = status === 401 && this.#address.user === null
     return new GapcamError('CAMERA_NOT_FOUND', `camera ${this.#address.shown} cannot be opened: ${why}`, {
-      hint: isLogin
-        ? 'Check the user and the password of the camera.'
-        : 'Check the address, and that the camera is switched on and can be reached.',
+      hint: hasNoUser
+        ? 'The camera wants a login: put USER:PASSWORD@ in front of the host of its address, or use passwordFile.'
+        : isLogin
+          ? 'Check the user and the password of the camera.'
+          : status === 404
+            ? "Check the path of the address; the camera's manual names that of its stream or its still picture."
+            : 'Check the address, and that the camera is switched on and can be reached.',
     })
   }
 
@@ -128,6 +134,7 @@ function reasonOf(error: Error): string {
   if (code === 'ECONNREFUSED') return 'connection refused'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'its name is not known'
   if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH') return 'there is no way to it'
+  if (code === 'EPROTO') return 'it does not speak TLS there; its address may begin with http://'
   if (code === 'ECONNRESET') return 'it has ended the connection'
   return messageOf(error)
 }

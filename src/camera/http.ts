@@ -73,9 +73,11 @@ class HttpCamera implements Camera {
   async open(signal: AbortSignal): Promise<CameraDescription> {
     const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
     const { shown } = this.#address
-    if (/^text\/html/i.test(response.headers['content-type'] ?? '')) {
+    const [page] = /^text\/html|^application\/json/i.exec(response.headers['content-type'] ?? '') ?? []
+    if (page !== undefined) {
       response.destroy()
-      throw new GapcamError('CAMERA_NOT_FOUND', `camera ${shown} cannot be opened: it answers with a web page`, {
+      const what = /html/i.test(page) ? 'a web page' : 'JSON'
+      throw new GapcamError('CAMERA_NOT_FOUND', `camera ${shown} cannot be opened: it answers with ${what}`, {
         hint: "Check the path of the address; the camera's manual names that of its stream or its still picture.",
       })
     }
@@ -87,7 +89,7 @@ class HttpCamera implements Camera {
       return this.#ffmpeg.open(signal)
     }
     this.#isStill = kind === 'still'
-    if (this.#isStill) this.#first = await this.#decode(await bodyOf(response), { seq: ++this.#seq })
+    if (this.#isStill) this.#first = await this.#decode(await bodyOf(response, shown), { seq: ++this.#seq })
     else {
       this.#read(response)
       this.#first = await this.#nextDecoded(signal)
@@ -157,7 +159,7 @@ class HttpCamera implements Camera {
 
   async #nextStill(signal: AbortSignal): Promise<Frame> {
     const response = await this.#client.get(AbortSignal.any([signal, this.#closing.signal]))
-    return this.#decode(await bodyOf(response), { seq: ++this.#seq })
+    return this.#decode(await bodyOf(response, this.#address.shown), { seq: ++this.#seq })
   }
 
   /** The newest picture that can be decoded. A damaged one counts as dropped; the first in a row is reported. */
@@ -226,6 +228,7 @@ async function kindOf(response: IncomingMessage): Promise<'mjpeg' | 'still' | 'u
   const head = await headOf(response)
   const isJpeg = head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
   if (isJpeg) return response.headers['content-length'] === undefined ? 'untold' : 'still'
+  if (/^(?:\x89PNG|RIFF.{4}WEBP)/s.test(head.toString('latin1'))) return 'still'
   if (/^\s*--[\s\S]*image\/jpe?g/i.test(head.toString('latin1'))) return 'mjpeg'
   const isTransport = head[0] === 0x47 && (head.length < 189 || head[188] === 0x47)
   return isTransport || head.toString('latin1', 0, 3) === 'FLV' ? 'stream' : 'other'
@@ -245,7 +248,7 @@ async function headOf(response: IncomingMessage): Promise<Buffer> {
 }
 
 /** Reads the picture. A body that does not end would fill the memory, so its length is bounded. */
-async function bodyOf(response: IncomingMessage): Promise<Buffer> {
+async function bodyOf(response: IncomingMessage, shown: string): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   try {
@@ -255,13 +258,13 @@ async function bodyOf(response: IncomingMessage): Promise<Buffer> {
       chunks.push(chunk)
     }
   } catch (error) {
-    throw new GapcamError('CAMERA_LOST', `the camera's picture ends early: ${messageOf(error)}`, { cause: error })
+    throw new GapcamError('CAMERA_LOST', `camera ${shown}: its picture ends early`, { cause: error })
   }
   // Leaving the loop ends the connection.
   if (length > mostStillBytes)
     throw new GapcamError(
       'CAMERA_FORMAT',
-      `the camera's picture does not end: it has more than ${mostStillBytes / 1e6} MB`,
+      `camera ${shown}: its picture does not end: it has more than ${mostStillBytes / 1e6} MB`,
     )
   return Buffer.concat(chunks)
 }

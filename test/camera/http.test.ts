@@ -179,6 +179,29 @@ describe('MJPEG', () => {
       message: `camera http://${page}/ cannot be opened: it answers with a web page`,
     })
   })
+
+  it('a camera without its login, a redirect in a circle, no TLS and a cut picture are said in words', async () => {
+    const host = await serve((request, response) => {
+      if (request.url === '/login') return response.writeHead(401, { 'www-authenticate': 'Basic realm="cam"' }).end()
+      if (request.url === '/circle') return response.writeHead(302, { location: '/circle' }).end()
+      response.writeHead(200, { 'content-type': 'image/jpeg', 'content-length': 5000 })
+      return response.write(jpegs[0]!, () => response.destroy())
+    })
+    const fault = async (uri: string): Promise<unknown> => look(uri, 0).catch((error: unknown) => error)
+    expect(await fault(`http://${host}/login`)).toMatchObject({
+      hint: expect.stringMatching(/USER:PASSWORD@/) as string,
+    })
+    expect(await fault(`http://${host}/circle`)).toMatchObject({
+      message: `camera http://${host}/circle cannot be opened: it redirects more than 5 times`,
+    })
+    expect(await fault(`https://${host}/`)).toMatchObject({
+      message: `camera https://${host}/ cannot be opened: it does not speak TLS there; its address may begin with http://`,
+    })
+    expect(await fault(`http://${host}/cut`)).toMatchObject({
+      code: 'CAMERA_LOST',
+      message: `camera http://${host}/cut: its picture ends early`,
+    })
+  })
 })
 
 describe('a login', () => {
