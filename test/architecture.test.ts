@@ -271,6 +271,11 @@ it('every native function has 60 lines at most, from its signature to its closin
     { name: 'Short', line: 4, lines: 1 },
     { name: 'C::Long', line: 6, lines: 62 },
   ])
+  const assembly = 'void Store() {\n  asm(R"(st1 {v0.4s}, [x0] // "a\n  .irp x {)" : : );\n}\nvoid Next() {}\n'
+  expect(functionsOf(assembly)).toEqual([
+    { name: 'Store', line: 1, lines: 4 },
+    { name: 'Next', line: 5, lines: 1 },
+  ])
   const functions = nativeSources.flatMap((file) => functionsOf(textOf(file)).map((each) => ({ file, ...each })))
   expect(functions.length).toBeGreaterThan(1000)
   const tooLong = functions.filter(({ lines }) => lines > 60)

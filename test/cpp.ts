@@ -6,11 +6,11 @@ export interface CppFunction {
   readonly lines: number
 }
 
-/** The text with comments, strings and preprocessor lines blanked out; line breaks stay where they are. */
+/** The text with comments, strings (raw ones, as of assembly, too) and preprocessor lines blanked out; line breaks stay. */
 function codeOf(text: string): string {
   const blank = (match: string): string => match.replace(/[^\n]/g, ' ')
   return text
-    .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])'/g, blank)
+    .replace(/\bR"(\w*)\([\s\S]*?\)\1"|\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])'/g, blank)
     .replace(/^[ \t]*#(?:[^\n]*\\\n)*[^\n]*/gm, blank)
 }
 

@@ -118,6 +118,32 @@ struct GemmPanel {
 GAPCAM_INLINE void MultiplyPanel(const GemmRows& rows, const EvenTiles& even, const GemmPanel& panel,
                                  const GemmOut& out, const Activation& act, const E* ahead, size_t share);
 
+// Products of one shape, whose weights follow one another: each multiplies the same number of rows by one panel, without
+// bias. Their results are rows of kPanel floats.
+struct GemmSeries {
+  uint32_t products;
+  const E *weights, *zeros;
+  uint32_t width;            // columns of the panels
+  E* y;                      // the first product's results
+  size_t from_step, y_step;  // floats from one product's rows and results to the next one's
+  bool is_kept;              // all of the weights stay in a cache, so that they may be read twice
+};
+
+// Multiplies a series, product after product. `rows` are those of the first one, of one run.
+static void MultiplyEach(const GemmRows& rows, const EvenTiles& even, const GemmSeries& series) {
+  const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
+  const size_t floats = static_cast<size_t>(rows.run) * series.width, share = floats / even.tiles / 16 * 16;
+  const E *from = *rows.runs, *w = series.weights;
+  GemmRows here = rows;
+  here.runs = &from;
+  GemmOut out = {series.y, nullptr, nullptr, kPanel};
+  for (uint32_t i = 0; i < series.products; ++i, from += series.from_step, out.y += series.y_step, w += floats)
+    MultiplyPanel(here, even, {w, series.zeros, 0, series.width, series.width, true}, out, none, w + floats, share);
+}
+
+// Multiplies a series, by fewer calls where the target can. Defined beside MultiplyPanel.
+GAPCAM_INLINE void MultiplySeries(const GemmRows& rows, const EvenTiles& even, const GemmSeries& series);
+
 // Multiplies `count` rows by columns [n_first, n_last), for each of `segments` groups of rows. n_first is a multiple of
 // kPanel. The runs of one group follow those of the group before. `out` is the place of the very first row.
 static void Multiply(const GemmWeights& weights, const GemmRows& rows, uint32_t segments, uint32_t count,

@@ -11,18 +11,49 @@ struct HalfSpan {
   uint32_t taps, run, last;
 };
 
-// Adds a tile's products with one span of k to sums in single precision.
+// Adds a tile's products with one span of k to sums in single precision, or begins them if it is the `first` span.
 template <int kRows, int kVectors>
-GAPCAM_INLINE void AddSpan(const HalfSpan& span, ComputeFunction compute, uint64_t from, uint64_t step, const E* w,
-                           Wide (&sums)[kRows][kVectors]) {
+GAPCAM_INLINE void AddSpan(bool is_first, const HalfSpan& span, ComputeFunction compute, uint64_t from, uint64_t step,
+                           const E* w, Wide (&sums)[kRows][kVectors]) {
   static const E kZeros[3 * kLanes] = {};
   V rows[kRows][kVectors];
-  const NeonTiles task = {span.runs, span.taps, span.run, span.last, 0, Zero(), Zero()};
+  NeonTiles task = {span.runs, span.taps, span.run, span.last, 0, Zero(), Zero()};
   compute(task, 1, from, step, w, kZeros, reinterpret_cast<E*>(rows), nullptr, sizeof(rows[0]));
+  const auto for_each = [&](auto begin) __attribute__((always_inline)) {
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = WideAdd(sums[r][v], rows[r][v]);
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = begin(sums[r][v], rows[r][v]);
+    }
+  };
+  if (is_first)
+    for_each([](const Wide&, V span) __attribute__((always_inline)) { return WideOf(span); });
+  else
+    for_each([](const Wide& sum, V span) __attribute__((always_inline)) { return WideAdd(sum, span); });
+}
+
+// Ends a tile of whole vectors that is only bounded and stored.
+template <int kRows, int kVectors>
+GAPCAM_INLINE void FinishPlainSums(const Wide (&sums)[kRows][kVectors], const GemmOut& out, const GemmPanel& panel,
+                                   const Activation& act) {
+  const bool is_bounded = act.form == ActivationForm::kBounds;
+  const float32x4_t low = vdupq_n_f32(is_bounded ? act.low : -__builtin_inff()),
+                    high = vdupq_n_f32(is_bounded ? act.high : __builtin_inff());
+  Wide bias[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) bias[v] = WideOf(Load(panel.bias + v * kLanes));
+  E* to = out.y + panel.first;
+  const E* residual = out.residual ? out.residual + panel.first : nullptr;
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r, to = Pinned(to + out.stride)) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      Wide sum = WideAdd(sums[r][v], bias[v]);
+      if (residual) sum = WideAdd(sum, Load(residual + v * kLanes));
+      sum = {vminq_f32(high, vmaxq_f32(low, sum.low)), vminq_f32(high, vmaxq_f32(low, sum.high))};
+      Store(to + v * kLanes, Narrow(sum));
+    }
+    if (residual) residual += out.stride;
   }
 }
 
@@ -30,6 +61,9 @@ GAPCAM_INLINE void AddSpan(const HalfSpan& span, ComputeFunction compute, uint64
 template <int kRows, int kVectors>
 static void FinishSums(Wide (&sums)[kRows][kVectors], const GemmOut& out, const GemmPanel& panel,
                        const Activation& act) {
+  const bool is_plain = act.form == ActivationForm::kNone || act.form == ActivationForm::kBounds;
+  if (is_plain && out.y && !out.sums && panel.first + kVectors * kLanes <= panel.columns)
+    return FinishPlainSums<kRows, kVectors>(sums, out, panel, act);
   for (int v = 0; v < kVectors; ++v) {
     const uint32_t n = panel.first + v * kLanes;
     if (n >= panel.columns) break;
@@ -55,8 +89,6 @@ static void SumTiles(const GemmRows& rows, uint32_t first, uint32_t tiles, const
   const size_t beside = rows.is_packed ? kRows : 1;
   for (uint32_t i = 0; i < tiles; ++i, first += kRows) {
     Wide sums[kRows][kVectors];
-    for (auto& row : sums)
-      for (Wide& sum : row) sum = WideZero();
     const E* w = panel.packed;
     for (uint32_t t = 0; t < rows.taps; t += together) {
       const uint32_t taps = Least(together, rows.taps - t), last = t + taps == rows.taps ? rows.last : rows.run;
@@ -65,7 +97,7 @@ static void SumTiles(const GemmRows& rows, uint32_t first, uint32_t tiles, const
         const E* begin = rows.runs[t] + k * beside;
         const uint32_t length = taps > 1 ? last : Least(part, last - k);
         const HalfSpan span = {taps > 1 ? rows.runs + t : &begin, taps, taps > 1 ? rows.run : length, length};
-        AddSpan<kRows, kVectors>(span, compute, first * step, step, w, sums);
+        AddSpan<kRows, kVectors>(w == panel.packed, span, compute, first * step, step, w, sums);
         w += (static_cast<size_t>(taps - 1) * rows.run + length) * kVectors * kLanes;
       }
     }

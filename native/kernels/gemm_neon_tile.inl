@@ -1,10 +1,10 @@
 R"(
   .altmacro
-  // Applies a macro to every row: its number, the registers of its three sums, and that of its address.
+  // Applies a macro to every row: its number, the registers of its three sums, and those of its address and the one before.
   .macro each operation
     .irp row, 0, 1, 2, 3, 4, 5, 6
       .if \row < %c[rows]
-        \operation \row, %%(11 + \row), %%(18 + \row), %%(25 + \row), %%(9 + \row), %%(8 + \row)
+        \operation \row, %%(11 + 3 * \row), %%(12 + 3 * \row), %%(13 + 3 * \row), %%(9 + \row), %%(8 + \row)
       .endif
     .endr
   .endm
@@ -18,25 +18,14 @@ R"(
       \operation \c, 2
     .endif
   .endm
-  // Loads or stores vectors a, b, c at an address, as many as there are columns.
-  .macro load a, b, c, at
+  // Loads or stores vectors a, b and c, which follow one another, as many as there are columns, and moves the address.
+  .macro row_of instruction, a, b, c, at:vararg
     .if %c[vectors] == 1
-      ldr q\a, [\at]
+      \instruction {v\a\().16b}, \at
+    .elseif %c[vectors] == 2
+      \instruction {v\a\().16b, v\b\().16b}, \at
     .else
-      ldp q\a, q\b, [\at]
-    .endif
-    .if %c[vectors] == 3
-      ldr q\c, [\at, #32]
-    .endif
-  .endm
-  .macro store a, b, c, at
-    .if %c[vectors] == 1
-      str q\a, [\at]
-    .else
-      stp q\a, q\b, [\at]
-    .endif
-    .if %c[vectors] == 3
-      str q\c, [\at, #32]
+      \instruction {v\a\().16b, v\b\().16b, v\c\().16b}, \at
     .endif
   .endm
   .macro fused sum, weight, row, lane
@@ -50,7 +39,7 @@ R"(
   .macro product weight, j
     .irp row, 0, 1, 2, 3, 4, 5, 6
       .if \row < %c[rows]
-        fused %%(11 + (\j) %% %c[vectors] * 7 + \row), \weight, \row, %%((\j) / %c[vectors])
+        fused %%(11 + (\j) %% %c[vectors] + 3 * \row), \weight, \row, %%((\j) / %c[vectors])
       .endif
     .endr
   .endm
@@ -87,7 +76,7 @@ R"(
     .endr
   .endm
   .macro begin row, a, b, c, at, before
-    load \a, \b, \c, %[bias]
+    row_of ld1, \a, \b, \c, [%[bias]]
   .endm
   .macro address row, a, b, c, at, before
     .if \row > 0
@@ -126,8 +115,7 @@ R"(
     .endif
   .endm
   .macro add_residual row, a, b, c, at, before
-    load 0, 1, 2, %[residual]
-    add %[residual], %[residual], %[stride]
+    row_of ld1, 0, 1, 2, [%[residual]], %[stride]
     columns addition, \a, \b, \c
   .endm
   .macro raise row, a, b, c, at, before
@@ -137,8 +125,7 @@ R"(
     columns below, \a, \b, \c
   .endm
   .macro finish row, a, b, c, at, before
-    store \a, \b, \c, %[y]
-    add %[y], %[y], %[stride]
+    row_of st1, \a, \b, \c, [%[y]], %[stride]
   .endm
 
 1:
@@ -170,8 +157,7 @@ R"(
   b.eq 6f
 5:
   each single
-  load 7, 8, 9, %[w]
-  add %[w], %[w], #(16 * %c[vectors])
+  row_of ld1, 7, 8, 9, [%[w]], #(16 * %c[vectors])
   product 7, 0
   .if %c[vectors] > 1
     product 8, 1
@@ -197,8 +183,19 @@ R"(
   add %[from], %[from], %[tile_step]
   subs %[tiles], %[tiles], #1
   b.ne 1b
+  .if %c[packed]
+    // The next product: its weights follow, and its tiles begin as far on as the task says.
+    ldp %[k], %[rest], [%[task], #80]
+    ldp %[run], %[tiles], [%[task], #96]
+    subs %[k], %[k], #1
+    str %[k], [%[task], #80]
+    mov %[weights], %[w]
+    add %[from], %[from], %[rest]
+    add %[y], %[y], %[run]
+    b.ne 1b
+  .endif
 
-  .irp name, each, pair, beside, groups, columns, load, store, fused, product, begin, address, group, single
+  .irp name, each, pair, beside, groups, columns, row_of, fused, product, begin, address, group, single
     .purgem \name
   .endr
   .irp name, addition, above, below, add_residual, raise, lower, finish

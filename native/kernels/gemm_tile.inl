@@ -137,5 +137,9 @@ GAPCAM_INLINE void MultiplyPanel(const GemmRows& rows, const EvenTiles& even, co
   }
 }
 
+GAPCAM_INLINE void MultiplySeries(const GemmRows& rows, const EvenTiles& even, const GemmSeries& series) {
+  MultiplyEach(rows, even, series);
+}
+
 }  // namespace
 }  // namespace gapcam

@@ -228,6 +228,7 @@ struct Wide {
 GAPCAM_INLINE Wide WideZero() { return {vdupq_n_f32(0), vdupq_n_f32(0)}; }
 GAPCAM_INLINE Wide WideLoad(const float* p) { return {vld1q_f32(p), vld1q_f32(p + 4)}; }
 GAPCAM_INLINE void WideStore(float* p, Wide a) { vst1q_f32(p, a.low), vst1q_f32(p + 4, a.high); }
+GAPCAM_INLINE Wide WideOf(V a) { return {vcvt_f32_f16(vget_low_f16(a)), vcvt_high_f32_f16(a)}; }
 GAPCAM_INLINE Wide WideAdd(Wide a, V b) {
   return {a.low + vcvt_f32_f16(vget_low_f16(b)), a.high + vcvt_high_f32_f16(b)};
 }

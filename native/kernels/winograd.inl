@@ -27,6 +27,7 @@ class ConvWinograd final : public Op, public Placed {
   uint32_t chunk_panels, chunks;  // panels of output channels of one unit, and such units of a block
   uint32_t row;                   // floats of one tile at one position: the input channels, padded to whole vectors
   bool is_packed;                 // tiles that are multiplied together lie beside one another: GemmRows::is_packed
+  bool is_kept;                   // the weights of a panel stay in the second-level cache
   E* shared;  // V of all blocks, written in the first of two phases; null if each block has only one unit
 
   uint32_t Phases() const override { return shared ? 2 : 1; }
@@ -90,86 +91,104 @@ class ConvWinograd final : public Op, public Placed {
                   left = static_cast<int64_t>(tile % tiles_x) * kOut - p.pad_left;
     const E* from[kIn][kIn];  // by column and row, so that the pixels of a column are found in pairs
     for (int i = 0; i < kIn; ++i) {
-      for (int j = 0; j < kIn; ++j) {
-        const bool is_inside = top + i >= 0 && top + i < s.height && left + j >= 0 && left + j < s.width;
-        from[j][i] = is_inside
-                         ? x + ((static_cast<size_t>(image) * s.height + (top + i)) * s.width + (left + j)) * s.channels
-                         : zeros;
-      }
+      const bool is_row = top + i >= 0 && top + i < s.height;
+      const E* line = x + ((static_cast<size_t>(image) * s.height + (top + i)) * s.width + left) * s.channels;
+      for (int j = 0; j < kIn; ++j, line += s.channels)
+        from[j][i] = is_row && left + j >= 0 && left + j < s.width ? line : zeros;
     }
     const size_t step = static_cast<size_t>(block) * row;
-    for (uint32_t c = 0; c < s.channels; c += kLanes) {
-      const int count = static_cast<int>(Least(kLanes, s.channels - c));
-      // Kept in memory: no processor has a register for each position.
-      E half[kIn][kIn][kLanes];  // by column and row, so that a column is stored in pairs
+    E* to = v + begin;
+    uint32_t c = 0;
+    for (; c + kLanes <= s.channels; c += kLanes, to += kLanes * beside)
+      InputTile([&](int i, int j) __attribute__((always_inline)) { return Load(from[j][i] + c); }, to, step);
+    if (c == s.channels) return;
+    const int rest = static_cast<int>(s.channels - c);
+    InputTile([&](int i, int j) __attribute__((always_inline)) { return LoadN(from[j][i] + c, rest); }, to, step);
+  }
+
+  // Transforms one vector of channels of a tile, whose pixels are pixel(row, column). Positions of `to` are `step` floats
+  // apart.
+  template <class Pixel>
+  GAPCAM_MEMBER void InputTile(const Pixel& pixel, E* to, size_t step) const {
+    // Kept in memory: no processor has a register for each position.
+    E half[kIn][kIn][kLanes];  // by column and row, so that a column is stored in pairs
 #pragma GCC unroll 6
-      for (int j = 0; j < kIn; ++j) {
-        V d[kIn], t[kIn];
+    for (int j = 0; j < kIn; ++j) {
+      V d[kIn], t[kIn];
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) d[i] = count == kLanes ? Load(from[j][i] + c) : LoadN(from[j][i] + c, count);
-        F::Input(d, t);
+      for (int i = 0; i < kIn; ++i) d[i] = pixel(i, j);
+      F::Input(d, t);
 #pragma GCC unroll 6
-        for (int i = 0; i < kIn; ++i) Store(half[j][i], t[i]);
-      }
-      E* to = v + begin + c * beside;
+      for (int i = 0; i < kIn; ++i) Store(half[j][i], t[i]);
+    }
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; ++i) {
-        V d[kIn], t[kIn];
+    for (int i = 0; i < kIn; ++i, to = Pinned(to + kIn * step)) {
+      V d[kIn], t[kIn];
 #pragma GCC unroll 6
-        for (int j = 0; j < kIn; ++j) d[j] = Load(half[j][i]);
-        F::Input(d, t);
+      for (int j = 0; j < kIn; ++j) d[j] = Load(half[j][i]);
+      F::Input(d, t);
 #pragma GCC unroll 6
-        for (int j = 0; j < kIn; j += 2, to = Pinned(to + 2 * step)) Store(to, t[j]), Store(to + step, t[j + 1]);
-      }
+      for (int j = 0; j < kIn; ++j) Store(to + j * step, t[j]);
     }
   }
 
   // Multiplies V of `count` tiles by one panel of `width` columns. products: [position][tile][kPanel].
   void MultiplyPositions(const E* v, uint32_t count, const E* w, uint32_t width, E* products) const {
-    const Activation none = MakeActivation(Elementwise::kNone, 0, 0);
-    const EvenTiles even(count);
-    const size_t floats = static_cast<size_t>(s.channels) * width, share = floats / even.tiles / 16 * 16;
-    for (int position = 0; position < kPositions; ++position, w += floats) {
-      const E* from = v + static_cast<size_t>(position) * block * row;
-      const GemmOut out = {products + static_cast<size_t>(position) * block * kPanel, nullptr, nullptr, kPanel};
-      MultiplyPanel({&from, 1, s.channels, s.channels, row, 0, is_packed}, even, {w, zeros, 0, width, width, true}, out,
-                    none, w + floats, share);
-    }
+    const size_t from_step = static_cast<size_t>(block) * row, y_step = static_cast<size_t>(block) * kPanel;
+    MultiplySeries({&v, 1, s.channels, s.channels, row, 0, is_packed}, EvenTiles(count),
+                   {kPositions, w, zeros, width, products, from_step, y_step, is_kept});
   }
+
+  // Where the results of a tile go that lies in the picture with its first `rows` rows and `columns` columns. Pixels and
+  // lines are so many floats apart.
+  struct TileOut {
+    E* y;
+    const E* residual;
+    size_t pixel, line;
+    uint32_t rows, columns;
+
+    // Goes on to the next vector of features.
+    GAPCAM_MEMBER void Advance() {
+      if (y) y += kLanes;
+      if (residual) residual += kLanes;
+    }
+  };
 
   // Writes the features [n, end) of one tile, the columns of a panel. A pooled picture adds the sums over the tile's
   // pixels to `sums`, one for each vector of features.
   void TransformOutput(uint32_t image, uint32_t tile, const E* products, uint32_t n, uint32_t end, Wide* sums) const {
     const uint32_t oy = tile / tiles_x * kOut, ox = tile % tiles_x * kOut;
-    const uint32_t rows = Least(kOut, s.out_height - oy), columns = Least(kOut, s.out_width - ox);
-    const bool is_inside = rows == kOut && columns == kOut && y && !pooled;
-    size_t at = ((static_cast<size_t>(image) * s.out_height + oy) * s.out_width + ox) * s.features + n;
-    for (; n < end; n += kLanes, at += kLanes, products += kLanes, ++sums) {
+    const size_t at = ((static_cast<size_t>(image) * s.out_height + oy) * s.out_width + ox) * s.features + n;
+    TileOut out = {y ? y + at : nullptr,
+                   residual ? residual + at : nullptr,
+                   s.features,
+                   static_cast<size_t>(s.out_width) * s.features,
+                   Least(kOut, s.out_height - oy),
+                   Least(kOut, s.out_width - ox)};
+    const uint32_t whole = y && !pooled ? n + (end - n) / kLanes * kLanes : n;
+    const bool is_inside = out.rows == kOut && out.columns == kOut;
+    for (; n < whole; n += kLanes, products += kLanes, out.Advance()) {
       V t[kOut][kOut];
-      OutputTile(products, bias + n, t);
-      if (__builtin_expect(is_inside && n + kLanes <= s.features, true))
-        StoreTile(t, at);
-      else
-        *sums = WideAdd(*sums, StorePart(t, at, rows, columns, s.features - n));
+      OutputTile(products, Load(bias + n), t);
+      is_inside ? StoreTile(t, out, Flag<true>()) : StoreTile(t, out, Flag<false>());
     }
+    for (; n < end; n += kLanes, products += kLanes, out.Advance(), ++sums)
+      *sums = WideAdd(*sums, TransformPart(products, Load(bias + n), out, static_cast<int>(Least(kLanes, end - n))));
   }
 
   // Computes the results of one tile for one vector of features. Positions of `products` are block * kPanel floats apart.
-  GAPCAM_MEMBER void OutputTile(const E* products, const E* shift_at, V (&t)[kOut][kOut]) const {
+  GAPCAM_MEMBER void OutputTile(const E* products, V shift, V (&t)[kOut][kOut]) const {
     const size_t step = static_cast<size_t>(block) * kPanel;
     V half[kOut][kIn];
 #pragma GCC unroll 6
-    for (int j = 0; j < kIn; ++j) {
+    for (int j = 0; j < kIn; ++j, products = Pinned(products + step)) {
       V m[kIn], column[kOut];
-      const E* from = products + j * step;
 #pragma GCC unroll 6
-      for (int i = 0; i < kIn; i += 2, from = Pinned(from + 2 * kIn * step))
-        m[i] = Load(from), m[i + 1] = Load(from + kIn * step);
+      for (int i = 0; i < kIn; ++i) m[i] = Load(products + i * (kIn * step));
       F::Output(m, column);
 #pragma GCC unroll 6
       for (int i = 0; i < kOut; ++i) half[i][j] = column[i];
     }
-    const V shift = Load(shift_at);
 #pragma GCC unroll 6
     for (int i = 0; i < kOut; ++i) {
       F::Output(half[i], t[i]);
@@ -178,54 +197,47 @@ class ConvWinograd final : public Op, public Placed {
     }
   }
 
-  // Ends a tile that lies in the picture as a whole: adds the residual, applies the activation and stores.
-  GAPCAM_MEMBER void StoreTile(V (&t)[kOut][kOut], size_t at) const {
-    // NEON has registers for a whole tile, so the usual ends are chosen once for all of its rows.
-    if (kIsNeon && __builtin_expect(act.form == ActivationForm::kNone || act.form == ActivationForm::kBounds, true)) {
-      if (residual) {
+  // Ends a tile of whole vectors, which lies in the picture as a whole if `is_inside`: adds the residual, applies the
+  // activation and stores.
+  template <class IsInside>
+  GAPCAM_MEMBER void StoreTile(V (&t)[kOut][kOut], const TileOut& out, IsInside) const {
+    // NEON has registers for a whole tile, so its end is chosen once. Others end row by row.
+    constexpr int kRows = kIsNeon ? kOut : 1;
 #pragma GCC unroll 6
-        for (int i = 0; i < kOut; ++i) AddResidual(t[i], at + i * Line());
-      }
-      if (act.form == ActivationForm::kBounds) {
-        ForAll(t, [&](V value) __attribute__((always_inline)) { return Max(Set(act.low), value); });
-        if (act.high < __builtin_inff())
-          ForAll(t, [&](V value) __attribute__((always_inline)) { return Min(Set(act.high), value); });
-      }
+    for (int first = 0; first < kOut; first += kRows) {
+      const auto for_each = [&](auto* at, auto function) __attribute__((always_inline)) {
+        at = Pinned(at + first * out.line);
 #pragma GCC unroll 6
-      for (int i = 0; i < kOut; ++i) StoreLine(t[i], at + i * Line());
-      return;
+        for (int i = first; i < first + kRows; ++i, at = Pinned(at + out.line)) {
+          if (!IsInside::kValue && i >= static_cast<int>(out.rows)) break;
+#pragma GCC unroll 6
+          for (int j = 0; j < kOut; ++j) {
+            if (!IsInside::kValue && j >= static_cast<int>(out.columns)) break;
+            function(at + j * out.pixel, t[i][j]);
+          }
+        }
+      };
+      if (out.residual)
+        for_each(out.residual, [](const E* at, V& value) __attribute__((always_inline)) { value += Load(at); });
+#pragma GCC unroll 6
+      for (int i = first; i < first + kRows; ++i) ActivateAll(act, t[i]);
+      for_each(out.y, [](E* at, V value) __attribute__((always_inline)) { Store(at, value); });
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < kOut; ++i) {
-      if (residual) AddResidual(t[i], at + i * Line());
-      ActivateAll(act, t[i]);
-      StoreLine(t[i], at + i * Line());
-    }
-  }
-  GAPCAM_MEMBER size_t Line() const { return static_cast<size_t>(s.out_width) * s.features; }
-  GAPCAM_MEMBER void AddResidual(V (&line)[kOut], size_t at) const {
-    const E* from = Pinned(residual + at);
-#pragma GCC unroll 6
-    for (int j = 0; j < kOut; ++j, from = Pinned(from + s.features)) line[j] += Load(from);
-  }
-  GAPCAM_MEMBER void StoreLine(const V (&line)[kOut], size_t at) const {
-    E* to = Pinned(y + at);
-#pragma GCC unroll 6
-    for (int j = 0; j < kOut; ++j, to = Pinned(to + s.features)) Store(to, line[j]);
   }
 
-  // Ends the first `rows` rows and `columns` columns of a tile, `features` of each result. Returns their sum.
-  Wide StorePart(const V (&t)[kOut][kOut], size_t at, uint32_t rows, uint32_t columns, uint32_t features) const {
-    const int count = static_cast<int>(Least(kLanes, features));
+  // Computes and ends the part of a tile that lies in the picture, `count` features of each result. Returns their sum.
+  __attribute__((noinline)) Wide TransformPart(const E* products, V shift, const TileOut& out, int count) const {
+    V t[kOut][kOut];
+    OutputTile(products, shift, t);
     Wide sum = WideZero();
-    for (uint32_t i = 0; i < rows; ++i) {
-      for (uint32_t j = 0; j < columns; ++j) {
-        const size_t here = at + (static_cast<size_t>(i) * s.out_width + j) * s.features;
+    for (uint32_t i = 0; i < out.rows; ++i) {
+      for (uint32_t j = 0; j < out.columns; ++j) {
+        const size_t at = i * out.line + j * out.pixel;
         V value = t[i][j];
-        if (residual) value += LoadN(residual + here, count);
+        if (out.residual) value += LoadN(out.residual + at, count);
         value = Activate(act, value);
         sum = WideAdd(sum, value);
-        if (y) StoreN(y + here, value, count);
+        if (out.y) StoreN(out.y + at, value, count);
       }
     }
     return sum;
@@ -239,8 +251,11 @@ static void ChooseWinogradUnits(ConvWinograd<F>* op, size_t cache_bytes) {
   constexpr uint32_t kWantedUnits = 8;
   const uint32_t fitting = static_cast<uint32_t>(cache_bytes / 2 / sizeof(E)) / (ConvWinograd<F>::kPositions * op->row);
   const uint32_t wanted = op->pooled ? op->tiles : Most(fitting / kTileRows, 2) * kTileRows;
-  op->blocks = CeilDiv(op->tiles, wanted);
+  // On NEON a few more tiles are one block: they are multiplied in larger tiles, and the weights are read once.
+  op->blocks = kIsNeon ? Most(1, (op->tiles + wanted / 2) / wanted) : CeilDiv(op->tiles, wanted);
   op->block = CeilDiv(op->tiles, op->blocks);
+  const size_t panel_bytes = sizeof(E) * ConvWinograd<F>::kPositions * op->s.channels * kPanel;
+  op->is_kept = panel_bytes <= cache_bytes / 2;
   const uint32_t panels = CeilDiv(op->s.features, kPanel), units = op->s.batch * op->blocks;
   op->chunk_panels = CeilDiv(panels, Least(panels, CeilDiv(kWantedUnits, units)));
   op->chunks = CeilDiv(panels, op->chunk_panels);

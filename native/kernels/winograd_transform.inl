@@ -51,7 +51,7 @@ struct Winograd4 {
     y[0] = m[0] + a + c;
     y[1] = Set(kRoot / 2) * b + Set(kRoot) * e;
     y[2] = Set(0.5f) * a + Set(2.0f) * c;
-    y[3] = Set(kRoot / 4) * b + Set(2 * kRoot) * e + m[5];
+    y[3] = (m[5] + Set(kRoot / 4) * b) + Set(2 * kRoot) * e;
   }
   static void Kernel(const double* g, double* u) {
     constexpr double root = 1.41421356237309505;
