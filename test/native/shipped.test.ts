@@ -38,7 +38,7 @@ describe('the shipped arm64 addon', () => {
     expect(read('-V')).not.toMatch(/GLIBCXX|CXXABI/)
   })
 
-  // Neither count depends on the machine's load. A bound is the count at the time of writing plus one percent.
+  // Neither count depends on the machine's load. A bound is the count at the time of writing plus one or two percent.
   it('needs no more instructions per FMLA in its hot loops than before', async () => {
     const loops = JSON.parse(await script('arm/mca.mjs', ['--no-model', '--addon', addon])) as {
       kernel: string
@@ -73,10 +73,10 @@ describe('the shipped arm64 addon', () => {
         join(projectRoot, 'models/convnet-gap.onnx'),
       ]),
     ) as Record<string, number>[]
-    expect(row!['fmla']).toBeLessThanOrEqual(24_047_040)
-    expect(row!['instructions']).toBeLessThanOrEqual(41.2e6)
-    expect(row!['bytesLoaded']).toBeLessThanOrEqual(136e6)
-    expect(row!['bytesStored']).toBeLessThanOrEqual(28.2e6)
+    expect(row!['fmla']).toBeLessThanOrEqual(24_109_760)
+    expect(row!['instructions']).toBeLessThanOrEqual(38.5e6)
+    expect(row!['bytesLoaded']).toBeLessThanOrEqual(125.4e6)
+    expect(row!['bytesStored']).toBeLessThanOrEqual(19.4e6)
   }, 120_000)
 
   // Counted before: 39.6 million on a Cortex-A76, 28.1 of them in vector registers, and 90.4 on a Cortex-A72, 72.8 of them.
