@@ -10,7 +10,10 @@ export interface CppFunction {
 function codeOf(text: string): string {
   const blank = (match: string): string => match.replace(/[^\n]/g, ' ')
   return text
-    .replace(/\bR"(\w*)\([\s\S]*?\)\1"|\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])'/g, blank)
+    .replace(
+      /\bR"(\w*)\([\s\S]*?\)\1"|\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])'/g,
+      blank,
+    )
     .replace(/^[ \t]*#(?:[^\n]*\\\n)*[^\n]*/gm, blank)
 }
 
