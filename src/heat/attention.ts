@@ -3,6 +3,7 @@
  * A label whose heat lies outside of it is wrong, or right for the wrong reason.
  */
 import { viewOf, type View } from '../pixels/geometry.js'
+import { isInside } from '../pixels/shape.js'
 import type { PreprocessSpec, Region } from '../pixels/spec.js'
 import { createFocus, heatAt } from './focus.js'
 import type { HeatMap, HeatSource } from './map.js'
@@ -90,14 +91,4 @@ function shareInside(map: HeatMap, inside: Uint8Array): number | null {
     if (inside[i] === 1) within += value
   }
   return all > 0 && all < Infinity ? within / all : null
-}
-
-/** Whether a point lies inside a polygon: a ray to the right crosses an odd number of its sides. */
-export function isInside(polygon: Polygon, x: number, y: number): boolean {
-  let isOdd = false
-  polygon.forEach(([ax, ay], i) => {
-    const [bx, by] = polygon[(i + 1) % polygon.length]!
-    if (ay > y !== by > y && x < ax + ((y - ay) / (by - ay)) * (bx - ax)) isOdd = !isOdd
-  })
-  return isOdd
 }
