@@ -12,7 +12,7 @@ import { loadModel } from '../model/load.js'
 import { serializeModel } from '../model/onnx/serialize.js'
 import { decodeFile } from '../pixels/decode.js'
 import { createPreprocessor } from '../pixels/preprocess.js'
-import { graphToQuantize } from '../quantize/prepare.js'
+import { demandFloat, graphToQuantize } from '../quantize/prepare.js'
 import { isGood, leastQuality, quantizeModel, type Quantized } from '../quantize/quantize.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
@@ -46,9 +46,11 @@ async function quantizeFile(path: string, classifier: Classifier, values: FlagVa
   const [pictures, output, most] = [values['pictures'] as string, values['output'] as string, Number(values['most'])]
   if (!(most >= 4))
     throw new GapcamError('USAGE', `--most: expected a number of at least 4 but received ${String(values['most'])}`)
+  const loaded = await loadModel(path)
+  demandFloat(loaded)
   const inputs = await inputsOf(pictures, most, classifier)
   const { height, width } = classifier.preprocessing()
-  const graph = graphToQuantize(await loadModel(path), { height, width })
+  const graph = graphToQuantize(loaded, { height, width })
   const progress = startProgressBar('layers', 1)
   let result: Quantized
   try {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { floatsOf, numbersOf } from '../../src/model/graph.js'
 import { loadModel } from '../../src/model/load.js'
-import { graphToQuantize } from '../../src/quantize/prepare.js'
+import { demandFloat, graphToQuantize } from '../../src/quantize/prepare.js'
 import { compareOutputs } from '../../src/quantize/quality.js'
 import { quantizeModel } from '../../src/quantize/quantize.js'
 import { affineOf, rangeOf } from '../../src/quantize/ranges.js'
@@ -168,6 +168,27 @@ describe('gapcam quantize', () => {
     }
     expect(await best(output)).toEqual(await best(model))
   }, 120_000)
+
+  it('refuses what is quantized already and what takes bytes, and takes half precision', async () => {
+    const nodes = [
+      { op: 'QuantizeLinear', inputs: ['x', 'scale'], outputs: ['q'] },
+      { op: 'DequantizeLinear', inputs: ['q', 'scale'], outputs: ['y'] },
+    ]
+    const shapes = { inputs: { x: [1, 3, 8, 8] }, outputs: { y: [1, 3, 8, 8] } }
+    const quantized = buildModel({ ...shapes, nodes, weights: { scale: floats([], [0.1]) } })
+    const file = join(folder, 'given.onnx')
+    writeFileSync(file, quantized)
+    const model = await loadModel(file)
+    expect(() => demandFloat(model)).toThrow(/given\.onnx is quantized already$/)
+    const plain = { ...model, graph: { ...model.graph, nodes: [] } }
+    expect(() => demandFloat(plain)).not.toThrow()
+    const [input] = plain.graph.inputs
+    const bytes = { ...plain, graph: { ...plain.graph, inputs: [{ ...input!, type: 'uint8' as const }] } }
+    expect(() => demandFloat(bytes)).toThrow(/takes pixels of the type uint8, not float32$/)
+    const half = { ...plain, graph: { ...plain.graph, inputs: [{ ...input!, type: 'float16' as const }] } }
+    expect(() => demandFloat(half)).not.toThrow()
+    expect(graphToQuantize(half, undefined).inputs[0]!.type).toBe('float32')
+  })
 
   it('says that too few pictures are too few', async () => {
     const empty = mkdtempSync(join(folder, 'empty-'))
