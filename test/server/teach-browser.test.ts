@@ -146,6 +146,8 @@ describe.skipIf(!hasChromium)("in Chromium (skipped where Debian's chromium is n
     await page.getByText('Your states answer here.').waitFor(patient)
     await expect.poll(() => page.locator('.taught-group .thumb').count(), patient).toBe(8)
     await page.locator('.goodness .label', { hasText: '%' }).waitFor(patient)
+    const heading = await page.locator('.goodness').getByRole('columnheader', { name: 'down' }).boundingBox()
+    expect(heading!.height, 'a short name takes one line').toBeLessThan(50)
   })
 
   it('holding a button takes a picture every second, and undo takes the last one back', async () => {
