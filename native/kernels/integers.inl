@@ -25,6 +25,7 @@
 #include "qwindow.inl"
 #include "qdepthwise.inl"
 #include "qchain_strips.inl"
+#include "qchain_make.inl"
 #include "qchain.inl"
 #include "qelementwise.inl"
 

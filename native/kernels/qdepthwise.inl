@@ -3,12 +3,22 @@
 namespace gapcam {
 namespace {
 
+// A block of the picture under a window.
+struct WindowSource {
+  const Byte* picture;  // the block's first byte in the first pixel
+  const Byte* end;      // the tensor's, behind which nothing may be read
+  size_t pixel_bytes;   // from one pixel to the next
+  uint32_t columns;     // channels of the block
+  uint32_t pieces;      // QuantWindow::PiecesOf
+};
+
 // Interleaves rows of a picture, with padding, into the groups that a window reads.
 class WindowRing {
  public:
-  uint32_t height, width, channels;  // of the picture
+  uint32_t height, width;  // of the picture
   uint32_t pad_top, pad_left;
-  uint32_t ring_width, slots;  // pixels of a group; groups of the ring
+  uint32_t ring_width, slots;        // pixels of a group; groups of the ring
+  uint32_t piece_width, piece_step;  // of the last block: pixels of a group, and from one piece of a row to the next
   int32_t zero;
   Byte outside[kWindowBlock];  // a pixel outside the picture
 
@@ -16,7 +26,7 @@ class WindowRing {
   size_t Bytes() const { return slots * GroupBytes(); }
   char* Slot(char* ring, uint32_t group) const { return ring + group % slots * GroupBytes(); }
 
-  // Fills the columns of padding of all groups, which Fill leaves alone.
+  // Fills the columns of padding of all groups, which Fill leaves alone where a block has whole rows.
   void Clear(char* ring) const {
     for (uint32_t slot = 0; slot < slots; ++slot, ring += GroupBytes()) {
       FillPixels(ring, pad_left);
@@ -24,10 +34,11 @@ class WindowRing {
     }
   }
 
-  // Interleaves group `group` of the block at `picture`, the block's first byte in the picture's first pixel. `end` is the
-  // end of the tensor, behind which nothing may be read.
-  void Fill(const Byte* picture, const Byte* end, uint32_t columns, uint32_t group, char* to) const {
-    const size_t row_bytes = static_cast<size_t>(width) * channels;
+  // Interleaves a group of a block.
+  void Fill(const WindowSource& source, uint32_t group, char* to) const {
+    const uint32_t pieces = source.pieces, columns = source.columns;
+    const size_t row_bytes = width * source.pixel_bytes;
+    const uint32_t readable = kWindowBlock / pieces;       // bytes of a pixel that are read
     const uint32_t first = kGroupStart * group - pad_top;  // wraps around above the picture
     const Byte* rows[kTapGroup];
     size_t steps[kTapGroup];
@@ -35,12 +46,13 @@ class WindowRing {
     Unrolled<kTapGroup>(GAPCAM_BODY(i) {
       const uint32_t row = first + GAPCAM_AT(i);
       const bool is_row = row < height;
-      const Byte* from = picture + static_cast<int32_t>(row) * static_cast<ptrdiff_t>(row_bytes);
+      const Byte* from = source.picture + static_cast<int32_t>(row) * static_cast<ptrdiff_t>(row_bytes);
       rows[GAPCAM_AT(i)] = is_row ? from : outside;
-      steps[GAPCAM_AT(i)] = is_row ? channels : 0;
-      is_inside =
-          is_inside && (!is_row || columns == kWindowBlock || from + row_bytes - channels + kWindowBlock <= end);
+      steps[GAPCAM_AT(i)] = is_row ? source.pixel_bytes : 0;
+      is_inside = is_inside &&
+                  (!is_row || columns >= readable || from + row_bytes - source.pixel_bytes + readable <= source.end);
     });
+    if (pieces > 1) return FillPieces(rows, steps, is_inside ? readable : columns, pieces, to);
     to += static_cast<size_t>(pad_left) * kPixelBytes;
     if (is_inside)
       InterleaveRows(rows, steps, width, to);
@@ -61,6 +73,48 @@ class WindowRing {
         at[i] = copies[i];
       }
       InterleaveRows(at, none, 1, to);
+    }
+  }
+
+  // Interleaves pieces of rows, of which so many bytes of a pixel may be read, with the columns of padding.
+  void FillPieces(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup], uint32_t readable,
+                  uint32_t pieces, char* to) const {
+    // Pixels before `first` or from `last` on are outside the picture in one of the pieces.
+    const uint32_t first = Least(pad_left, piece_width), behind = pad_left + width,
+                   last = Most(first, Least(piece_width, behind - Least(behind, (pieces - 1) * piece_step)));
+    if (readable < kWindowBlock / pieces || first == last)
+      return InterleaveEdge(rows, steps, readable, pieces, 0, piece_width, to);
+    InterleaveEdge(rows, steps, readable, pieces, 0, first, to);
+    const Byte* at[kTapGroup];
+    size_t apart[kTapGroup];
+    Unrolled<kTapGroup>(GAPCAM_BODY(i) {
+      at[GAPCAM_AT(i)] = rows[GAPCAM_AT(i)] + (first - pad_left) * steps[GAPCAM_AT(i)];
+      apart[GAPCAM_AT(i)] = piece_step * steps[GAPCAM_AT(i)];
+    });
+    if (pieces == 2)
+      InterleavePieces<2>(at, steps, apart, last - first, to + first * kPixelBytes);
+    else
+      InterleavePieces<4>(at, steps, apart, last - first, to + first * kPixelBytes);
+    InterleaveEdge(rows, steps, readable, pieces, last, piece_width, to);
+  }
+
+  // Interleaves pixels [first, last) of the pieces. Some of them may be outside the picture.
+  __attribute__((noinline)) void InterleaveEdge(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup],
+                                                uint32_t readable, uint32_t pieces, uint32_t first, uint32_t last,
+                                                char* to) const {
+    const size_t none[kTapGroup] = {};
+    for (uint32_t pixel = first; pixel < last; ++pixel) {
+      Byte copies[kTapGroup][kWindowBlock];
+      const Byte* at[kTapGroup];
+      for (uint32_t i = 0; i < kTapGroup; ++i) {
+        at[i] = copies[i];
+        std::memcpy(copies[i], outside, kWindowBlock);
+        for (uint32_t piece = 0; piece < pieces; ++piece) {
+          const uint32_t x = piece * piece_step + pixel - pad_left;  // wraps around left of the picture
+          if (x < width) std::memcpy(copies[i] + piece * (kWindowBlock / pieces), rows[i] + x * steps[i], readable);
+        }
+      }
+      InterleaveRows(at, none, 1, to + static_cast<size_t>(pixel) * kPixelBytes);
     }
   }
 
@@ -89,7 +143,7 @@ class QuantDepthwise final : public Op, public Placed {
     return s.batch * (phase == 1 ? CeilDiv(s.channels, kMeanChunk) : bands * blocks);
   }
   size_t ScratchBytes() const override {
-    return ring.Bytes() + 2 * static_cast<size_t>(window.Quads()) * kQuadBytes + window.groups * sizeof(char*);
+    return ring.Bytes() + 2 * static_cast<size_t>(window.MostQuads()) * kQuadBytes + window.groups * sizeof(char*);
   }
   const char* Kernel() const override { return GAPCAM_KERNEL("q8_depthwise"); }
   uint64_t Flops() const override {
@@ -108,10 +162,12 @@ class QuantDepthwise final : public Op, public Placed {
  private:
   void RunBand(uint32_t image, uint32_t band, uint32_t block, char* scratch) const {
     Byte* quads = reinterpret_cast<Byte*>(scratch + ring.Bytes());
-    const char** groups = reinterpret_cast<const char**>(quads + 2 * static_cast<size_t>(window.Quads()) * kQuadBytes);
+    const char** groups =
+        reinterpret_cast<const char**>(quads + 2 * static_cast<size_t>(window.MostQuads()) * kQuadBytes);
     const uint32_t columns = Least(kWindowBlock, s.channels - block * kWindowBlock);
     const size_t picture = static_cast<size_t>(s.height) * s.width * s.channels;
-    const Byte* from = x + image * picture + block * kWindowBlock;
+    const WindowSource source = {x + image * picture + block * kWindowBlock, x + s.batch * picture, s.channels, columns,
+                                 window.PiecesOf(block)};
     const uint32_t first = band * band_rows, last = Least(first + band_rows, s.out_height);
     ring.Clear(scratch);
     uint32_t filled = first * stride_h / kGroupStart;  // groups before this one are in the ring or no longer needed
@@ -121,22 +177,27 @@ class QuantDepthwise final : public Op, public Placed {
       for (uint32_t j = 0; j < window.groups; ++j) groups[j] = ring.Slot(scratch, group + j * kGroupStep);
       filled = Most(filled, group);
       for (; filled <= group + (window.groups - 1) * kGroupStep; ++filled)
-        ring.Fill(from, x + s.batch * picture, columns, filled, ring.Slot(scratch, filled));
+        ring.Fill(source, filled, ring.Slot(scratch, filled));
       const QuantWindowRow row = rows == 2 ? window.pair : window.row;
       row(window, groups, block, phase, end.end, quads);
       for (uint32_t r = 0; r < rows; ++r)
         StoreRow(
-            quads + r * static_cast<size_t>(window.Quads()) * kQuadBytes,
+            quads + r * static_cast<size_t>(window.QuadsOf(block)) * kQuadBytes, block,
             ((static_cast<size_t>(image) * s.out_height + oy + r) * s.out_width) * s.channels + block * kWindowBlock,
             columns);
     }
   }
 
-  // Stores a row of results at byte `at` of y.
-  void StoreRow(const Byte* quads, size_t at, uint32_t columns) const {
+  // Stores a row of results of a block at byte `at` of y.
+  void StoreRow(const Byte* quads, uint32_t block, size_t at, uint32_t columns) const {
     const uint32_t width = s.out_width;
     const size_t step = s.channels;
     Byte* to = y + at;
+    if (window.PiecesOf(block) > 1) {
+      EachOfPieces(window, quads, 0, [&](uint32_t ox, const Byte* bytes) { PutBytes(to + ox * step, bytes, columns); });
+      if (residual) AddResidual(end, residual + at, to, width, columns, step);
+      return;
+    }
     uint32_t ox = 0;
     for (; columns == kWindowBlock && ox + 4 <= width; ox += 4, quads += kQuadBytes, to += 4 * step) {
       Raw pixels[4];
@@ -172,7 +233,7 @@ static void ChooseBands(QuantDepthwise* op, size_t cache_bytes) {
   op->bands = CeilDiv(s.out_height, op->band_rows);
 }
 
-// Sets the sizes of a window over a picture of s.height rows of bytes with this zero point, and of its ring.
+// Sets the sizes of a window over a picture of s.height rows of s.channels bytes with this zero point, and of its ring.
 template <class Params>
 static void SetUpWindow(const Params& p, const ConvShape& s, int32_t zero, QuantWindow* window, WindowRing* ring) {
   *window = {};
@@ -181,14 +242,17 @@ static void SetUpWindow(const Params& p, const ConvShape& s, int32_t zero, Quant
   window->phases = p.stride_h % kGroupStart ? 2 : 1;
   window->groups = CeilDiv(p.kernel_h + window->phases - 1, kTapGroup);
   ChooseQuantRows(p.stride_h, window);
-  const uint32_t needed = (window->Quads() * 4 - 1) * p.stride_w + (p.kernel_w - 1) * p.dilation_w + 1;
+  window->blocks = CeilDiv(s.channels, kWindowBlock);
+  window->pieces = PiecesFor(s.channels - (window->blocks - 1) * kWindowBlock, s.out_width);
+  const uint32_t last = window->blocks - 1;
   *ring = {s.height,
            s.width,
-           s.channels,
            p.pad_top,
            p.pad_left,
-           Most(needed, p.pad_left + s.width),
+           Most(window->Across(window->MostQuads()), p.pad_left + s.width),
            (window->groups - 1) * kGroupStep + 1,
+           window->Across(window->QuadsOf(last)),
+           window->ResultsOf(last) * p.stride_w,
            zero,
            {}};
   std::memset(ring->outside, zero, sizeof(ring->outside));

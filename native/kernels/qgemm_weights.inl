@@ -103,13 +103,14 @@ static bool PackGroup(const WeightSource& from, uint32_t n0, uint32_t vectors, u
   return any != 0;
 }
 
-// Packs what the end of a panel's sums needs. Returns whether the sums are small.
-static bool PackEnds(const WeightSource& from, uint32_t n0, uint32_t vectors, int32_t x_zero, int32_t* bias,
-                     float* scales) {
+// Packs what the end of the sums of so many vectors needs. Their columns begin at n0 and begin again after `width` of them.
+// Returns whether the sums are small.
+static bool PackEnds(const WeightSource& from, uint32_t n0, uint32_t width, uint32_t vectors, int32_t x_zero,
+                     int32_t* bias, float* scales) {
   constexpr int32_t kLowest = kByteType == PlanType::kUint8 ? 0 : -128;
   bool is_small = true;
   for (uint32_t i = 0; i < vectors * kSumLanes; ++i) {
-    const uint32_t n = n0 + ColumnOf(vectors, i / kSumLanes, i % kSumLanes);
+    const uint32_t n = n0 + ColumnOf(vectors, i / kSumLanes, i % kSumLanes) % width;
     bias[i] = 0, scales[i] = 0;
     if (n >= from.columns) continue;
     int64_t sum = 0, low = from.bias ? from.bias[n] : 0, high = low, start = low;
@@ -172,7 +173,7 @@ static bool MakeQuantWeights(const WeightSource& from, int32_t x_zero, Allocator
   *result = {packed, bias, scales, from.columns, depth, is_small, nullptr, nullptr, nullptr};
   for (uint32_t panel = 0; panel < panels; ++panel) {
     const uint32_t n0 = panel * kSumPanel, vectors = PanelVectors(from.columns, n0);
-    is_small[panel] = PackEnds(from, n0, vectors, x_zero, bias + n0, scales + n0);
+    is_small[panel] = PackEnds(from, n0, vectors * kSumLanes, vectors, x_zero, bias + n0, scales + n0);
     for (uint32_t i = 0; i < depth; ++i, packed += vectors * kSumLanes * kGroup * kOperandBytes)
       PackGroup(from, n0, vectors, i / groups, i % groups, 0, packed);
     for (uint32_t i = 0; is_small[panel] && i < vectors * kSumLanes; ++i) bias[n0 + i] += kSmallStart;

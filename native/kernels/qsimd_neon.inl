@@ -215,6 +215,8 @@ GAPCAM_INLINE void StartQuad(I (&sums)[4], const I (&twice)[2]) {
 // Keeps weights in registers, where compilers would load them again in every step.
 GAPCAM_INLINE void Hold(Operands& weights) { asm("" : "+w"(weights)); }
 
+constexpr uint32_t kMostPieces = 1;  // of a row in a block (qwindow.inl)
+
 // Puts the quads of four vectors of channels together: four pixels of 16 channels.
 GAPCAM_INLINE void MergeQuads(const Byte* quads, Raw (&pixels)[4]) {
   const I a = LoadSums(quads), b = LoadSums(quads + 16), c = LoadSums(quads + 32), d = LoadSums(quads + 48);

@@ -141,11 +141,11 @@ GAPCAM_INLINE void Widen(char* to, const Byte* from) {
 
 // Interleaves kGroup rows of kSumBytes channels: lane i of vector v of `to` holds the operands of one channel, in the order
 // of four vectors that are packed together.
-GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], char* to) {
-  const Raw a = LoadRaw(rows[0]), b = LoadRaw(rows[1]);
+GAPCAM_INLINE void Interleave(const Raw (&rows)[WindowFormat::kGroup], char* to) {
+  const Raw a = rows[0], b = rows[1];
   Raw low = GAPCAM_M(unpacklo_epi8)(a, b), high = GAPCAM_M(unpackhi_epi8)(a, b);
 #if defined(GAPCAM_TARGET_VNNI)
-  const Raw c = LoadRaw(rows[2]), d = LoadRaw(rows[3]);
+  const Raw c = rows[2], d = rows[3];
   const Raw low2 = GAPCAM_M(unpacklo_epi8)(c, d), high2 = GAPCAM_M(unpackhi_epi8)(c, d);
   StoreSums(to, AsSums(GAPCAM_M(unpacklo_epi16)(low, low2)));
   StoreSums(to + kSumBytes, AsSums(GAPCAM_M(unpackhi_epi16)(low, low2)));
@@ -158,6 +158,28 @@ GAPCAM_INLINE void Interleave(const Byte* const (&rows)[WindowFormat::kGroup], c
   StoreSums(to + 2 * kSumBytes, AsSums(GAPCAM_M(unpacklo_epi8)(high, zero)));
   StoreSums(to + 3 * kSumBytes, AsSums(GAPCAM_M(unpackhi_epi8)(high, zero)));
 #endif
+}
+
+// A vector of one pixel of each piece of a row (qwindow.inl). The pieces are `apart` bytes from each other.
+constexpr uint32_t kMostPieces = kSumLanes / 4;
+template <uint32_t kPieces>
+GAPCAM_INLINE Raw LoadPieces(const Byte* p, size_t apart) {
+#if defined(GAPCAM_TARGET_AVX512)
+  const auto half = [](const Byte* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); };
+  const auto quarter = [](const Byte* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); };
+  if constexpr (kPieces == 2) return _mm512_inserti64x4(_mm512_castsi256_si512(half(p)), half(p + apart), 1);
+  if constexpr (kPieces == 4) {
+    const __m512i two = _mm512_inserti32x4(_mm512_castsi128_si512(quarter(p)), quarter(p + apart), 1);
+    return _mm512_inserti32x4(_mm512_inserti32x4(two, quarter(p + 2 * apart), 2), quarter(p + 3 * apart), 3);
+  }
+#elif !defined(GAPCAM_EMULATED_512)
+  if constexpr (kPieces == 2)
+    return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(p + apart), reinterpret_cast<const __m128i*>(p));
+#endif
+  constexpr size_t kBytes = kSumBytes / kPieces;
+  char bytes[kSumBytes];
+  for (uint32_t i = 0; i < kPieces; ++i) std::memcpy(bytes + i * kBytes, p + i * apart, kBytes);
+  return LoadRaw(bytes);
 }
 
 // A lane of operands that all have one value.

@@ -7,6 +7,12 @@
 // A row of results that begins at padded row 2p has weights (w0, w1, …) in group p. One that begins at row 2p + 1 has
 // (0, w0, w1, …): its phase is 1. Both continue in the groups that begin where the one before ends. Where a dot is one
 // product, group p is row p, and there is one phase.
+//
+// The last block may have at most half of kWindowBlock channels. Then its vectors hold two or more pieces of a row side by
+// side, so that no lane is idle:
+//
+//   row of 112 pixels of 32 channels, two pieces:   lanes of channels 0 to 31    pixels 0, 1, … 55
+//                                                   lanes of channels 32 to 63   pixels 56, 57, … 111, their channels 0 to 31
 namespace gapcam {
 namespace {
 
@@ -29,6 +35,7 @@ typedef void (*QuantWindowRow)(const QuantWindow& window, const char* const* gro
 struct QuantWindow {
   uint32_t kernel_h, kernel_w, stride_w, dilation_w, out_width;
   uint32_t phases, groups;  // phases is 1 if all rows of results begin at even rows
+  uint32_t blocks, pieces;  // pieces of a row in the last block; each other block has whole rows
   const char* weights;
   const uint8_t* parts;     // of each block
   const uint8_t* is_small;  // of each block; see QuantWeights
@@ -38,8 +45,26 @@ struct QuantWindow {
 
   GAPCAM_MEMBER size_t VectorBytes() const { return static_cast<size_t>(phases) * groups * kernel_w * kOperandsBytes; }
   GAPCAM_MEMBER size_t PartBytes() const { return 4 * VectorBytes(); }
-  GAPCAM_MEMBER uint32_t Quads() const { return CeilDiv(out_width, 4); }
+  GAPCAM_MEMBER uint32_t PiecesOf(uint32_t block) const { return block + 1 == blocks ? pieces : 1; }
+  // Results of a piece. The last piece may have fewer.
+  GAPCAM_MEMBER uint32_t ResultsOf(uint32_t block) const { return CeilDiv(out_width, PiecesOf(block)); }
+  GAPCAM_MEMBER uint32_t QuadsOf(uint32_t block) const { return CeilDiv(ResultsOf(block), 4); }
+  GAPCAM_MEMBER uint32_t MostQuads() const { return CeilDiv(out_width, 4); }
+  // Pixels that the window reads for so many quads.
+  GAPCAM_MEMBER uint32_t Across(uint32_t quads) const {
+    return (quads * 4 - 1) * stride_w + (kernel_w - 1) * dilation_w + 1;
+  }
 };
+
+// Into how many pieces a row of the last block is cut, which has so many channels: as many as fill its vectors, unless they
+// would be too short to save a quad.
+GAPCAM_INLINE uint32_t PiecesFor(uint32_t columns, uint32_t out_width) {
+  uint32_t pieces = 1;
+  while (2 * pieces <= kMostPieces && columns * 2 * pieces <= kWindowBlock &&
+         CeilDiv(CeilDiv(out_width, 2 * pieces), 4) < CeilDiv(CeilDiv(out_width, pieces), 4))
+    pieces *= 2;
+  return pieces;
+}
 
 template <int kSize, int kStride>
 struct WindowSizes {
@@ -56,14 +81,26 @@ GAPCAM_INLINE void Hold(Operands&) {}
 GAPCAM_INLINE void StartQuad(I (&sums)[4], const I (&twice)[2]) {
   Unrolled<4>(GAPCAM_BODY(i) { sums[GAPCAM_AT(i)] = twice[0]; });
 }
-GAPCAM_INLINE void InterleaveRows(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup],
-                                  uint32_t pixels, char* to) {
+template <uint32_t kPieces>
+GAPCAM_INLINE void InterleavePieces(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup],
+                                    const size_t (&apart)[kTapGroup], uint32_t pixels, char* to) {
   for (size_t pixel = 0; pixel < pixels; ++pixel, to += kPixelBytes) {
-    const Byte* at[kTapGroup];
-    Unrolled<kTapGroup>(GAPCAM_BODY(i) { at[GAPCAM_AT(i)] = rows[GAPCAM_AT(i)] + pixel * steps[GAPCAM_AT(i)]; });
-    Interleave(at, to);
+    Raw loaded[kTapGroup];
+    Unrolled<kTapGroup>(GAPCAM_BODY(i) {
+      loaded[GAPCAM_AT(i)] = LoadPieces<kPieces>(rows[GAPCAM_AT(i)] + pixel * steps[GAPCAM_AT(i)], apart[GAPCAM_AT(i)]);
+    });
+    Interleave(loaded, to);
   }
 }
+GAPCAM_INLINE void InterleaveRows(const Byte* const (&rows)[kTapGroup], const size_t (&steps)[kTapGroup],
+                                  uint32_t pixels, char* to) {
+  InterleavePieces<1>(rows, steps, {}, pixels, to);
+}
+#else
+// A block fills its vectors with whole rows.
+template <uint32_t kPieces>
+GAPCAM_INLINE void InterleavePieces(const Byte* const (&)[kTapGroup], const size_t (&)[kTapGroup],
+                                    const size_t (&)[kTapGroup], uint32_t, char*) {}
 #endif
 
 // The weights of kRows rows of results: in memory, or where there are few in registers.
@@ -123,7 +160,7 @@ static void SlideRows(const QuantWindow& window, const char* const* starts, uint
   typedef WindowWeights<kSize, kStride, kRows> Weights;
   const ByteEndRegisters end(how);
   // Copies, which no store of a byte can change.
-  const uint32_t parts = window.parts[block], count = window.Quads();
+  const uint32_t parts = window.parts[block], count = window.QuadsOf(block);
   const size_t part_bytes = window.PartBytes(), vector_bytes = window.VectorBytes();
   const char* groups[Sizes::kGroups];
   Unrolled<Sizes::kGroups>(GAPCAM_BODY(j) { groups[GAPCAM_AT(j)] = starts[GAPCAM_AT(j)]; });
@@ -169,7 +206,7 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
   for (uint32_t v = 0; v < 4; ++v) {
     const I bias = LoadSums(window.bias + (block * 4 + v) * kSumLanes);
     const FI scale = LoadScales(window.scales + (block * 4 + v) * kSumLanes);
-    for (uint32_t quad = 0; quad < window.Quads(); ++quad) {
+    for (uint32_t quad = 0; quad < window.QuadsOf(block); ++quad) {
       I sums[4] = {bias, bias, bias, bias};
       for (uint32_t part = 0; part < window.parts[block]; ++part) {
         const char* w = window.weights + (WindowFormat::kParts * block + part) * window.PartBytes() +
@@ -190,6 +227,26 @@ static void QuantWindowPlain(const QuantWindow& window, const char* const* group
         if (kind == GAPCAM_AT(k))
           StoreQuad<GAPCAM_AT(k)>(sums, scale, end, quads + (static_cast<size_t>(quad) * 4 + v) * kSumBytes);
       });
+    }
+  }
+}
+
+// Calls body(ox, bytes) for each result of a row of the last block, whose rows are cut into pieces, from result `first` of
+// each piece on. `bytes` has the channels of result ox.
+template <class Body>
+GAPCAM_INLINE void EachOfPieces(const QuantWindow& window, const Byte* quads, uint32_t first, Body body) {
+  const uint32_t last = window.blocks - 1, results = window.ResultsOf(last), width = window.out_width;
+  const uint32_t bytes_of_piece = kWindowBlock / window.pieces;
+  for (; first < results; first += 4, quads += kQuadBytes) {
+    Raw pixels[4];
+    Byte bytes[4][kWindowBlock];
+    MergeQuads(quads, pixels);
+    Unrolled<4>(GAPCAM_BODY(i) { StorePixel(bytes[GAPCAM_AT(i)], pixels[GAPCAM_AT(i)]); });
+    for (uint32_t piece = 0; piece < window.pieces; ++piece) {
+      for (uint32_t i = 0; i < Least(4, results - first); ++i) {
+        const uint32_t ox = piece * results + first + i;
+        if (ox < width) body(ox, bytes[i] + piece * bytes_of_piece);
+      }
     }
   }
 }
@@ -225,7 +282,8 @@ static bool PackWindowVector(const WeightSource& from, const QuantWindow& window
     for (uint32_t j = 0; j < window.groups; ++j) {
       for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {
         for (uint32_t lane = 0; lane < kSumLanes; ++lane) {
-          const uint32_t channel = block * kWindowBlock + ColumnOf(4, vector, lane);
+          const uint32_t channel =
+              block * kWindowBlock + ColumnOf(4, vector, lane) % (kWindowBlock / window.PiecesOf(block));
           for (uint32_t i = 0; i < kTapGroup; ++i) {
             const uint32_t ky = j * kTapGroup + i - phase;  // wraps around, and is then no row of the kernel
             const int32_t w = ky < window.kernel_h ? WeightPart<WindowFormat>(from.At(ky, kx, channel), part) : 0;
@@ -242,7 +300,7 @@ static bool PackWindowVector(const WeightSource& from, const QuantWindow& window
 // Packs the weights, bias and scales of a window. Each column of `from` is a channel, each of its runs a kernel row.
 // Returns false when memory is short.
 static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator& memory, QuantWindow* window) {
-  const uint32_t blocks = CeilDiv(from.columns, kWindowBlock);
+  const uint32_t blocks = window->blocks;
   auto* weights = static_cast<char*>(memory.Allocate(WindowFormat::kParts * blocks * window->PartBytes()));
   auto* bias = static_cast<int32_t*>(memory.Allocate(blocks * kWindowBlock * sizeof(int32_t)));
   auto* scales = static_cast<float*>(memory.Allocate(blocks * kWindowBlock * sizeof(float)));
@@ -253,7 +311,8 @@ static bool PackQuantWindow(const WeightSource& from, int32_t x_zero, Allocator&
   window->parts = parts, window->is_small = is_small;
   for (uint32_t block = 0; block < blocks; ++block, bias += kWindowBlock, scales += kWindowBlock) {
     parts[block] = 1;
-    is_small[block] = PackEnds(from, block * kWindowBlock, 4, x_zero, bias, scales);
+    is_small[block] =
+        PackEnds(from, block * kWindowBlock, kWindowBlock / window->PiecesOf(block), 4, x_zero, bias, scales);
     for (uint32_t part = 0; part < WindowFormat::kParts; ++part) {
       for (uint32_t v = 0; v < 4; ++v, weights += window->VectorBytes()) {
         if (PackWindowVector(from, *window, block, v, part, weights)) parts[block] = static_cast<uint8_t>(part + 1);

@@ -120,6 +120,7 @@ GAPCAM_INLINE void AddPieces(const ResidualEnd& end, const Byte* a, const Byte* 
 GAPCAM_INLINE void AddRows(const ResidualEnd& given, const Byte* a, const Byte* b, Byte* y, uint32_t rows,
                            uint32_t count, size_t stride) {
   const ResidualEnd end = given;  // a copy, which no store of a byte can change
+  if (count == stride) count *= rows, rows = 1;
 #if defined(GAPCAM_TARGET_AVX512)
   for (; rows > 1 && count % 32 == 0; rows -= 2, a += 2 * stride, b += 2 * stride, y += 2 * stride)
     for (uint32_t i = 0; i < count; i += 32) AddPieces(end, a + i, b + i, y + i, stride);
