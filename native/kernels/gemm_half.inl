@@ -11,7 +11,7 @@ struct HalfSpan {
   uint32_t taps, run, last;
 };
 
-// Adds a tile's products with one span of k to sums in single precision, or begins them if it is the `first` span.
+// Adds a tile's products with one span of k to sums in single precision, or begins them if it `is_first`.
 template <int kRows, int kVectors>
 GAPCAM_INLINE void AddSpan(bool is_first, const HalfSpan& span, ComputeFunction compute, uint64_t from, uint64_t step,
                            const E* w, Wide (&sums)[kRows][kVectors]) {

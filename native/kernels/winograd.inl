@@ -16,9 +16,8 @@ class ConvWinograd final : public Op, public Placed {
   Conv2dParams p;
   ConvShape s;
   const E *x, *residual;
-  E* y;
-  float* pooled;
-  //          // either may be null; a pooled picture is one block, so its sum has one order
+  E* y;                   // y or pooled may be null
+  float* pooled;          // a pooled picture is one block, so its sum has one order
   const E* weights;       // see winograd_transform.inl
   const E *bias, *zeros;  // bias padded to whole panels; zeros: a row of channels, and the bias of a panel
   Activation act;
