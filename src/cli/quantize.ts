@@ -16,6 +16,8 @@ import { demandFloat, graphToQuantize } from '../quantize/prepare.js'
 import { isGood, leastQuality, quantizeModel, type Quantized } from '../quantize/quantize.js'
 import { addFlags, configFrom, type FlagValues } from './flags.js'
 import { wantsJson, writeJson } from './output.js'
+import type { PreprocessSpec } from '../pixels/spec.js'
+import { imageLayout } from '../tensor.js'
 import { startProgressBar } from './progress-bar.js'
 
 /** Half of the pictures calibrate, and 32 are enough for that. */
@@ -48,9 +50,10 @@ async function quantizeFile(path: string, classifier: Classifier, values: FlagVa
     throw new GapcamError('USAGE', `--most: expected a number of at least 4 but received ${String(values['most'])}`)
   const loaded = await loadModel(path)
   demandFloat(loaded)
-  const inputs = await inputsOf(pictures, most, classifier)
   const { height, width } = classifier.preprocessing()
   const graph = graphToQuantize(loaded, { height, width })
+  const layout = imageLayout(graph.inputs[0]?.shape ?? []) === 'nhwc' ? 'nhwc' : 'nchw'
+  const inputs = await inputsOf(pictures, most, { ...classifier.preprocessing(), layout, type: 'float32' })
   const progress = startProgressBar('layers', 1)
   let result: Quantized
   try {
@@ -93,7 +96,7 @@ function manifestOf({ labels, preprocessing }: Classifier): Manifest {
 }
 
 /** Pictures as network inputs in the order of the file, evenly chosen from the folder. */
-async function inputsOf(folder: string, most: number, classifier: Classifier): Promise<Float32Array[]> {
+async function inputsOf(folder: string, most: number, spec: PreprocessSpec): Promise<Float32Array[]> {
   const files = await picturesIn(folder)
   if (files.length < 4)
     throw new GapcamError(
@@ -103,7 +106,6 @@ async function inputsOf(folder: string, most: number, classifier: Classifier): P
   const chosen = files.filter(
     (_, i) => Math.floor((i * most) / files.length) !== Math.floor(((i - 1) * most) / files.length),
   )
-  const spec = { ...classifier.preprocessing(), layout: 'nchw', type: 'float32' } as const
   const pass = createPreprocessor(spec)
   try {
     const inputs: Float32Array[] = []
