@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
 import { floatsOf, numbersOf } from '../../src/model/graph.js'
 import { loadModel } from '../../src/model/load.js'
@@ -188,6 +189,39 @@ describe('gapcam quantize', () => {
     const half = { ...plain, graph: { ...plain.graph, inputs: [{ ...input!, type: 'float16' as const }] } }
     expect(() => demandFloat(half)).not.toThrow()
     expect(graphToQuantize(half, undefined).inputs[0]!.type).toBe('float32')
+  })
+
+  it('calibrates a model that takes channels last on pictures in that layout', async () => {
+    const red = mkdtempSync(join(folder, 'red-'))
+    for (const [i, r] of [255, 220, 160, 190].entries())
+      await sharp({ create: { width: 8, height: 8, channels: 3, background: { r, g: 0, b: 0 } } }).toFile(
+        join(red, `${i}.png`),
+      )
+    const model = join(folder, 'last.onnx')
+    writeFileSync(
+      model,
+      buildModel({
+        inputs: { input: [1, 8, 8, 3] },
+        outputs: { y: [1, 2] },
+        weights: { kernel: floats([2, 3, 1, 1], [1, 1, 1, -1, 0, 0]) },
+        nodes: [
+          { op: 'Transpose', inputs: ['input'], outputs: ['x'], attributes: { perm: [0, 3, 1, 2] } },
+          { op: 'Conv', inputs: ['x', 'kernel'], outputs: ['map'] },
+          { op: 'GlobalAveragePool', inputs: ['map'], outputs: ['pooled'] },
+          { op: 'Flatten', inputs: ['pooled'], outputs: ['y'] },
+        ],
+      }),
+    )
+    writeFileSync(join(folder, 'last.yaml'), 'mean: [0, 0, 0]\nstd: [255, 255, 255]\n')
+    const output = join(folder, 'last-8bit.onnx')
+    const run = launch(process.execPath, [cli, 'quantize', model, '--pictures', red, '-o', output])
+    expect(await run.ended, run.stderr()).toBe(0)
+    const { graph } = await loadModel(output)
+    const steps = graph.nodes
+      .filter(({ op }) => op === 'QuantizeLinear')
+      .map(({ inputs }) => numbersOf(graph.constants.get(inputs[1]!)!)[0]!)
+    // A pixel is red alone: the sums of its channels lie between -1 and 1. In another layout they would reach 3.
+    expect(Math.max(...steps)).toBeLessThan(2.1 / 255)
   })
 
   it('says that too few pictures are too few', async () => {
