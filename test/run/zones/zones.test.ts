@@ -312,6 +312,8 @@ describe.skipIf(!hasMosquitto)('zones of commands', () => {
       return isWhole && String(zones) === String([...there].sort()) && String(announced) === String(zones)
     }
     await until(isExact, `exactly the zones ${[...there].sort().join(', ')}`, 30_000)
+    // Events of removed zones that waited for the broker are told, too.
+    await until(() => node.publisher.stats().queued === 0, 'the events that waited')
     const heard = await subscribe(broker.port, 'gapcam/z/#')
     await until(() => heard.messages.some(({ retain }) => retain === 0), 'a message of a frame')
     await heard.stop()
