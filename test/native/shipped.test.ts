@@ -74,7 +74,7 @@ describe('the shipped arm64 addon', () => {
       ]),
     ) as Record<string, number>[]
     expect(row!['fmla']).toBeLessThanOrEqual(24_109_760)
-    expect(row!['instructions']).toBeLessThanOrEqual(38.5e6)
+    expect(row!['instructions']).toBeLessThanOrEqual(40.5e6) // 36.2 to 38.5 in several runs: Node's own part varies
     expect(row!['bytesLoaded']).toBeLessThanOrEqual(125.4e6)
     expect(row!['bytesStored']).toBeLessThanOrEqual(19.4e6)
   }, 120_000)
