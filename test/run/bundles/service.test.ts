@@ -58,6 +58,7 @@ afterAll(async () => {
 
 it('says what is installed, and offers the newest bundle of its sources to Home Assistant', async () => {
   await client.sees(`${root}/model`, /"latest_version":"1\.1\.0"/)
+  await client.sees(`${root}/bundle`, /"state":"settled"/)
   expect(JSON.parse(client.last(`${root}/model`))).toMatchObject({
     installed_version: '1.0.0',
     latest_version: '1.1.0',
