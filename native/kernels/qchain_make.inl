@@ -40,10 +40,9 @@ static void ChooseStrips(QuantStrips* op, uint32_t threads, size_t cache_bytes) 
     op->strip_rows = rows, op->ring_blocks = ring_blocks;
     return op->ScratchBytes() <= bytes;
   };
-  const uint32_t pixels = s.out_height * s.out_width, tiles = CeilDiv(pixels, kSumRows);
-  const uint32_t units = CeilDiv(tiles, CeilDiv(tiles, 4 * threads));
-  op->project_pixels = CeilDiv(pixels, CeilDiv(units, threads) * threads);  // as many units for each thread
-  op->project_units = CeilDiv(pixels, op->project_pixels);
+  const uint32_t tiles = CeilDiv(s.out_height * s.out_width, kSumRows);
+  op->project_pixels = CeilDiv(tiles, 4 * threads) * kSumRows;
+  op->project_units = CeilDiv(s.out_height * s.out_width, op->project_pixels);
   if (fits(op->band_rows, 1, cache_bytes / 2)) return;
   const uint32_t rings = op->is_by_block ? 1 : op->blocks;
   uint32_t rows = 2;
