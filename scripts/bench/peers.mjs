@@ -37,7 +37,9 @@ const peers = options.peers.split(',')
 const unknown = peers.find((peer) => !allPeers.includes(peer))
 if (unknown) throw new Error(`--peers: ${unknown} is none of ${allPeers.join(', ')}`)
 const isPython = (peer) => peer !== 'gapcam' && peer !== 'onnxruntime-node'
-const environments = peers.some(isPython)
+// onnxruntime's quantiser is a Python program, too.
+const needsPython = peers.some(isPython) || options.bits === '8'
+const environments = needsPython
   ? installPeers({ isOffline: options.offline })
   : { python: null, converter: null, missing: {} }
 const folder = mkdtempSync(join(tmpdir(), 'gapcam-peers-'))
