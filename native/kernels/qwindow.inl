@@ -12,7 +12,7 @@
 // side, so that no lane is idle:
 //
 //   row of 112 pixels of 32 channels, two pieces:   lanes of channels 0 to 31    pixels 0, 1, … 55
-//                                                   lanes of channels 32 to 63   pixels 56, 57, … 111, their channels 0 to 31
+//                                                   lanes of channels 32 to 63   pixels 56, 57, … 111
 namespace gapcam {
 namespace {
 

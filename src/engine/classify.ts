@@ -27,7 +27,7 @@ export interface ClassifyHooks {
    * `wantsInput` refuses.
    */
   readonly onInput?: (input: TensorData, frame: Frame) => void
-  /** Whether `onInput` wants the input of the next frame: an engine is faster where nobody looks at it. Default: it does. */
+  /** Whether `onInput` wants the input of the next frame. The engine is faster without it. Default: it does. */
   readonly wantsInput?: () => boolean
 }
 
@@ -141,7 +141,7 @@ function createStages({
     return { preprocess, infer: performance.now() - infer }
   }
 
-  /** Both in one job of the engine: nobody looks at the input in between. */
+  /** Both in one job of the engine, without a look at the input in between. */
   async function atOnce(frame: Frame, hooks: ClassifyHooks, native: NativePixelPass): Promise<StageTimes> {
     const start = performance.now()
     try {
