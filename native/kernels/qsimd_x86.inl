@@ -164,6 +164,7 @@ GAPCAM_INLINE void Interleave(const Raw (&rows)[WindowFormat::kGroup], char* to)
 constexpr uint32_t kMostPieces = kSumLanes / 4;
 template <uint32_t kPieces>
 GAPCAM_INLINE Raw LoadPieces(const Byte* p, size_t apart) {
+  if constexpr (kPieces == 1) return LoadRaw(p);
 #if defined(GAPCAM_TARGET_AVX512)
   const auto half = [](const Byte* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); };
   const auto quarter = [](const Byte* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); };

@@ -184,8 +184,8 @@ export function repeatedLabels(labels: readonly string[]): readonly string[] {
 
 /**
  * Checks the labels against the number of outputs; without labels returns `class 0`, `class 1`, … One output may have two
- * labels, [negative, positive]. Throws LABELS_MISMATCH, also where
- * all labels are the same; the sentence names `origin`.
+ * labels, [negative, positive]. Throws LABELS_MISMATCH, also where all labels are the
+ * same; the sentence names `origin`.
  */
 export function fitLabels(labels: readonly string[] | null, classes: number, origin: string): readonly string[] {
   if (!labels) return Array.from({ length: classes }, (_, i) => `class ${i}`)
